@@ -1,0 +1,225 @@
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "echo_test.pb.h"
+#include "libs/rpc/executor.h"
+#include "libs/rpc/host.h"
+#include "libs/rpc/log.h"
+#include "libs/status/error.h"
+
+namespace broadbill::rpc {
+namespace {
+
+namespace pb = broadbill::rpctest::v1;
+
+class Numbers : public StreamSource<pb::CountResponse> {
+ public:
+  explicit Numbers(int count) : count_(count) {}
+  absl::StatusOr<StreamStep> Next(pb::CountResponse& out) override {
+    waited_ = !waited_;
+    if (waited_) return StreamStep::kWait;
+    if (number_ == count_) return StreamStep::kEnd;
+    out.set_number(++number_);
+    return StreamStep::kMessage;
+  }
+
+ private:
+  const int count_;
+  int number_ = 0;
+  bool waited_ = false;
+};
+
+class EchoApp {
+ public:
+  absl::StatusOr<pb::SayResponse> Say(const Context& context, const pb::SayRequest& request) {
+    if (request.fail() == "field") return InvalidField("text", "must not be rude");
+    if (request.fail() == "precondition") {
+      return WithMetadata(FailedPreconditionError("NOT_NOW", "not now"), "when", "later");
+    }
+    pb::SayResponse response;
+    response.set_text(request.text());
+    response.set_principal(context.principal.id);
+    response.set_trace_id(context.trace.trace_id);
+    return response;
+  }
+  absl::StatusOr<std::unique_ptr<StreamSource<pb::CountResponse>>> Watch(
+      const Context&, const pb::CountRequest& request) {
+    return std::make_unique<Numbers>(request.count());
+  }
+};
+
+constexpr char kSay[] = "broadbill.rpctest.v1.Echo/Say";
+constexpr char kWatch[] = "broadbill.rpctest.v1.Echo/Watch";
+
+struct Fixture {
+  Fixture() : host(Options()) {
+    Service service("broadbill.rpctest.v1.Echo");
+    service.Unary("Say", &app, &EchoApp::Say);
+    service.Stream("Watch", &app, &EchoApp::Watch);
+    host.Add(std::move(service));
+    REQUIRE(host.Start().ok());
+  }
+  HostOptions Options() {
+    HostOptions options;
+    options.key = key;
+    return options;
+  }
+  std::shared_ptr<Channel> Tcp(const TokenKey& with) {
+    return Dial("127.0.0.1:" + std::to_string(host.port()), with);
+  }
+
+  TokenKey key = TokenKey::Random();
+  EchoApp app;
+  Host host;
+};
+
+}  // namespace
+
+TEST_CASE("a call reaches its function in process and over TCP, with principal and trace") {
+  Fixture f;
+  pb::SayRequest request;
+  request.set_text("hello");
+  Context context = BackgroundContext("tester");
+  for (const auto& channel : {f.host.ChannelTo("rpctest"), f.Tcp(f.key)}) {
+    const auto response = channel->Call<pb::SayResponse>(kSay, request, context);
+    REQUIRE(response.ok());
+    CHECK(response->text() == "hello");
+    CHECK(response->principal() == "service:tester");
+    CHECK(response->trace_id() == context.trace.trace_id);
+  }
+}
+
+TEST_CASE("errors keep code, reason, metadata and violations over the wire") {
+  Fixture f;
+  pb::SayRequest request;
+  request.set_fail("field");
+  const auto channel = f.Tcp(f.key);
+  auto response = channel->Call<pb::SayResponse>(kSay, request, BackgroundContext("tester"));
+  CHECK(response.status().code() == absl::StatusCode::kInvalidArgument);
+  REQUIRE(ViolationsOf(response.status()).size() == 1);
+  CHECK(ViolationsOf(response.status())[0].field == "text");
+  request.set_fail("precondition");
+  response = channel->Call<pb::SayResponse>(kSay, request, BackgroundContext("tester"));
+  CHECK(ReasonOf(response.status()) == "NOT_NOW");
+  CHECK(MetadataOf(response.status()).at("when") == "later");
+}
+
+TEST_CASE("who may not, cannot") {
+  Fixture f;
+  pb::SayRequest request;
+  request.set_account_id("acc_1");
+  Context context = BackgroundContext("tester");
+  const auto call = [&](const TokenKey& key) {
+    return f.Tcp(key)->Call<pb::SayResponse>(kSay, request, context).status();
+  };
+  CHECK(call(TokenKey::Random()).code() == absl::StatusCode::kUnauthenticated);
+  context.principal.permissions = {"echo.count"};
+  CHECK(ReasonOf(call(f.key)) == "PERMISSION_DENIED");
+  context.principal.permissions = {"echo.*"};
+  CHECK(call(f.key).ok());
+  context.principal.account_id = "acc_2";
+  CHECK(ReasonOf(call(f.key)) == "ACCOUNT_SCOPE");
+  context.principal.account_id = "acc_1";
+  CHECK(call(f.key).ok());
+}
+
+TEST_CASE("a request over its bound and an unbound method are refused") {
+  Fixture f;
+  pb::SayRequest request;
+  request.set_text(std::string(2 << 20, 'x'));
+  const Context context = BackgroundContext("tester");
+  CHECK(ReasonOf(f.Tcp(f.key)->Call<pb::SayResponse>(kSay, request, context).status()) ==
+        "REQUEST_TOO_LARGE");
+  CHECK(f.Tcp(f.key)
+            ->Call<pb::CountResponse>("broadbill.rpctest.v1.Echo/Count", pb::CountRequest(), context)
+            .status()
+            .code() == absl::StatusCode::kUnimplemented);
+}
+
+TEST_CASE("a stream delivers all messages, across waits, and can be left early") {
+  Fixture f;
+  pb::CountRequest request;
+  request.set_count(3);
+  pb::CountResponse response;
+  std::vector<int> seen;
+  const auto channel = f.Tcp(f.key);
+  CHECK(channel
+            ->ReadStream(kWatch, request, response, BackgroundContext("tester"),
+                         [&] {
+                           seen.push_back(response.number());
+                           return true;
+                         })
+            .ok());
+  CHECK(seen == std::vector<int>{1, 2, 3});
+  request.set_count(1000000);
+  CHECK(channel
+            ->ReadStream(kWatch, request, response, BackgroundContext("tester"),
+                         [&] { return response.number() < 2; })
+            .ok());
+}
+
+TEST_CASE("a waiting stream ends when the host stops") {
+  auto f = std::make_unique<Fixture>();
+  pb::CountRequest request;
+  request.set_count(1000000);
+  std::atomic<int> seen{0};
+  std::thread reader([&] {
+    pb::CountResponse response;
+    const auto status = f->Tcp(f->key)->ReadStream(
+        kWatch, request, response, BackgroundContext("tester"), [&] { return ++seen > 0; });
+    CHECK_FALSE(status.ok());
+  });
+  while (seen == 0) absl::SleepFor(absl::Milliseconds(5));
+  f->host.Stop(absl::Milliseconds(50));
+  reader.join();
+}
+
+TEST_CASE("tokens are refused when changed or expired") {
+  const TokenKey key = TokenKey::Random();
+  const std::string token = key.Sign(ServicePrincipal("tax"));
+  REQUIRE(key.Verify(token).ok());
+  CHECK(key.Verify(token)->id == "service:tax");
+  std::string forged = token;
+  forged[3] = forged[3] == 'A' ? 'B' : 'A';
+  CHECK_FALSE(key.Verify(forged).ok());
+  CHECK_FALSE(key.Verify(key.Sign(ServicePrincipal("tax"), -absl::Seconds(2))).ok());
+  const auto copy = TokenKey::FromHex(key.ToHex());
+  REQUIRE(copy.ok());
+  CHECK(copy->Verify(token).ok());
+  CHECK_FALSE(TokenKey::FromHex("zz").ok());
+}
+
+TEST_CASE("traceparent is continued when valid and replaced when not") {
+  const std::string given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const Trace trace = Trace::Continue(given);
+  CHECK(trace.trace_id == "0af7651916cd43dd8448eb211c80319c");
+  CHECK(trace.sampled);
+  CHECK(trace.span_id != "b7ad6b7169203331");
+  CHECK_FALSE(Trace::Continue(given.substr(0, 53) + "00").sampled);
+  CHECK(Trace::Continue("00-zz").trace_id.size() == 32);
+}
+
+TEST_CASE("the executor refuses past its bound") {
+  Executor executor(1, 1);
+  std::atomic<bool> release{false};
+  std::atomic<bool> started{false};
+  REQUIRE(executor.Submit([&] {
+    started = true;
+    while (!release) absl::SleepFor(absl::Milliseconds(1));
+  }));
+  while (!started) absl::SleepFor(absl::Milliseconds(1));
+  CHECK(executor.Submit([] {}));
+  CHECK_FALSE(executor.Submit([] {}));
+  release = true;
+  executor.Stop();
+}
+
+TEST_CASE("log text is valid JSON whatever it holds") {
+  CHECK(JsonEscape("a\"b\\\n") == "a\\\"b\\\\\\u000a");
+  CHECK(JsonEscape("\xff ok \xc3\xa9") == "\xef\xbf\xbd ok \xc3\xa9");
+}
+
+}  // namespace broadbill::rpc
