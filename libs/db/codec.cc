@@ -1,0 +1,75 @@
+#include "libs/db/codec.h"
+
+#include <algorithm>
+
+namespace broadbill::db::wire {
+
+// numeric: int16 digit count, int16 weight of the first digit (base 10,000), int16 sign, int16
+// display scale, then the digits. A Decimal has 12 fractional digits = 3 base-10,000 digits.
+void PutNumeric(std::string& out, const Decimal& value) {
+  Int128 scaled = value.scaled();
+  const bool negative = scaled < 0;
+  if (negative) scaled = -scaled;
+  std::vector<int16_t> digits;
+  while (scaled > 0) {
+    digits.push_back(static_cast<int16_t>(scaled % 10000));
+    scaled /= 10000;
+  }
+  const auto weight = static_cast<int16_t>(static_cast<int>(digits.size()) - 4);
+  size_t low = 0;
+  while (low < digits.size() && digits[low] == 0) ++low;
+  digits.erase(digits.begin(), digits.begin() + static_cast<std::ptrdiff_t>(low));
+  std::reverse(digits.begin(), digits.end());
+  int16_t scale = 0;
+  const int fraction_digits = static_cast<int>(digits.size()) - (weight + 1);
+  if (fraction_digits > 0) {
+    int shown = 4 * fraction_digits;
+    for (int16_t last = digits.back(); last % 10 == 0; last = static_cast<int16_t>(last / 10)) {
+      --shown;
+    }
+    scale = static_cast<int16_t>(shown);
+  }
+  Put<int16_t>(out, static_cast<int16_t>(digits.size()));
+  Put<int16_t>(out, digits.empty() ? int16_t{0} : weight);
+  Put<int16_t>(out, negative ? int16_t{0x4000} : int16_t{0});
+  Put<int16_t>(out, scale);
+  for (const int16_t digit : digits) Put<int16_t>(out, digit);
+}
+
+Decimal GetNumeric(std::string_view in) {
+  const int16_t count = Get<int16_t>(in);
+  const int16_t weight = Get<int16_t>(in.substr(2));
+  const bool negative = Get<int16_t>(in.substr(4)) == 0x4000;
+  Int128 scaled = 0;
+  for (int i = 0; i < weight + 1 + 3; ++i) {
+    const Int128 digit =
+        i < count ? Get<int16_t>(in.substr(8 + 2 * static_cast<size_t>(i))) : int16_t{0};
+    scaled = scaled * 10000 + digit;
+  }
+  // A value below 10^-4 has a negative weight: its first digits lie further right.
+  if (weight < -1) {
+    scaled = 0;
+    for (int position = -1; position >= -3; --position) {
+      const int i = weight - position;
+      const Int128 digit = i >= 0 && i < count
+                               ? Get<int16_t>(in.substr(8 + 2 * static_cast<size_t>(i)))
+                               : int16_t{0};
+      scaled = scaled * 10000 + digit;
+    }
+  }
+  return Decimal::FromScaled(negative ? -scaled : scaled);
+}
+
+int32_t DaysSince2000(CivilDay day) {
+  if (day == CivilDay::max()) return INT32_MAX;   // infinity
+  if (day == CivilDay::min()) return INT32_MIN;   // -infinity
+  return static_cast<int32_t>(day - CivilDay(2000, 1, 1));
+}
+
+CivilDay DayFrom2000(int32_t days) {
+  if (days == INT32_MAX) return CivilDay::max();
+  if (days == INT32_MIN) return CivilDay::min();
+  return CivilDay(2000, 1, 1) + days;
+}
+
+}  // namespace broadbill::db::wire

@@ -1,0 +1,134 @@
+#include "libs/db/feed_event.h"
+
+#include <lz4.h>
+
+#include <algorithm>
+#include <map>
+
+#include "absl/synchronization/mutex.h"
+#include "libs/db/pool.h"
+#include "libs/status/macros.h"
+
+namespace broadbill::db {
+namespace {
+
+constexpr size_t kEventsPerRow = 256;
+constexpr char kVersion = 1;
+
+void PutText(std::string& out, std::string_view text) {
+  wire::Put<int32_t>(out, static_cast<int32_t>(text.size()));
+  out += text;
+}
+
+std::string_view TakeText(std::string_view& in) {
+  if (in.size() < 4) return {};
+  const auto size = static_cast<size_t>(wire::Get<int32_t>(in));
+  in.remove_prefix(4);
+  const std::string_view out = in.substr(0, std::min(size, in.size()));
+  in.remove_prefix(out.size());
+  return out;
+}
+
+struct Signals {
+  absl::Mutex mutex;
+  absl::CondVar changed;
+  std::map<std::string, int64_t> counts ABSL_GUARDED_BY(mutex);
+};
+
+Signals& Global() {
+  static auto* const signals = new Signals;
+  return *signals;
+}
+
+}  // namespace
+
+// version byte, int32 raw size, LZ4 block of: per event type, account, body.
+std::string EncodeFeedPayload(const FeedEvent* events, size_t count) {
+  std::string raw;
+  for (size_t i = 0; i < count; ++i) {
+    PutText(raw, events[i].type);
+    Codec<Uuid>::Encode(raw, events[i].account_id);
+    PutText(raw, events[i].body);
+  }
+  std::string out(1, kVersion);
+  wire::Put<int32_t>(out, static_cast<int32_t>(raw.size()));
+  std::string packed(static_cast<size_t>(LZ4_compressBound(static_cast<int>(raw.size()))), '\0');
+  const int size = LZ4_compress_default(raw.data(), packed.data(), static_cast<int>(raw.size()),
+                                        static_cast<int>(packed.size()));
+  packed.resize(static_cast<size_t>(std::max(size, 0)));
+  return out + packed;
+}
+
+std::vector<FeedEvent> DecodeFeedPayload(const std::string& payload) {
+  std::vector<FeedEvent> out;
+  if (payload.size() < 5 || payload[0] != kVersion) return out;
+  std::string raw(static_cast<size_t>(wire::Get<int32_t>(std::string_view(payload).substr(1))),
+                  '\0');
+  const int size = LZ4_decompress_safe(payload.data() + 5, raw.data(),
+                                       static_cast<int>(payload.size() - 5),
+                                       static_cast<int>(raw.size()));
+  if (size != static_cast<int>(raw.size())) return out;
+  std::string_view in = raw;
+  while (!in.empty()) {
+    FeedEvent event;
+    event.type = std::string(TakeText(in));
+    event.account_id = Codec<Uuid>::Decode(in.substr(0, 16));
+    in.remove_prefix(std::min<size_t>(16, in.size()));
+    event.body = std::string(TakeText(in));
+    out.push_back(std::move(event));
+  }
+  return out;
+}
+
+absl::Status AppendFeed(Tx& tx, const std::vector<FeedEvent>& events, absl::Time at) {
+  if (events.empty()) return absl::OkStatus();
+  std::map<int, std::vector<FeedEvent>> parts;
+  for (const FeedEvent& event : events) parts[Bucket(event.account_id)].push_back(event);
+  for (const auto& [partition, part] : parts) {
+    const size_t rows = (part.size() + kEventsPerRow - 1) / kEventsPerRow;
+    std::vector<int64_t> offsets;
+    std::vector<int32_t> counts;
+    std::vector<Bytes> payloads;
+    for (size_t row = 0; row < rows; ++row) {
+      const size_t begin = row * kEventsPerRow;
+      const size_t count = std::min(kEventsPerRow, part.size() - begin);
+      offsets.push_back(static_cast<int64_t>(row) + 1);
+      counts.push_back(static_cast<int32_t>(count));
+      payloads.push_back({EncodeFeedPayload(part.data() + begin, count)});
+    }
+    RETURN_IF_ERROR(tx.Exec("WITH head AS (UPDATE feed_head SET pos = pos + $2 WHERE partition = $1 "
+                            "RETURNING pos - $2 AS base) "
+                            "INSERT INTO feed (partition, pos, event_count, at, payload) "
+                            "SELECT $1, head.base + r.n, r.c, $3, r.p FROM head, "
+                            "unnest($4, $5, $6) AS r(n, c, p)",
+                            static_cast<int16_t>(partition), static_cast<int64_t>(rows), at,
+                            offsets, counts, payloads)
+                        .status());
+  }
+  return absl::OkStatus();
+}
+
+void SignalFeed(const std::string& source) {
+  Signals& signals = Global();
+  absl::MutexLock lock(&signals.mutex);
+  ++signals.counts[source];
+  signals.changed.SignalAll();
+}
+
+int64_t FeedSignals(const std::string& source) {
+  Signals& signals = Global();
+  absl::MutexLock lock(&signals.mutex);
+  return signals.counts[source];
+}
+
+int64_t WaitFeedSignal(const std::string& source, int64_t seen, absl::Duration timeout) {
+  Signals& signals = Global();
+  const absl::Time deadline = absl::Now() + timeout;
+  absl::MutexLock lock(&signals.mutex);
+  while (signals.counts[source] == seen && absl::Now() < deadline) {
+    signals.changed.WaitWithDeadline(&signals.mutex, deadline);
+  }
+  return signals.counts[source];
+}
+
+}  // namespace broadbill::db

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "libs/ids/uuid.h"
+
+namespace broadbill::db {
+
+class Tx;
+
+// One event of a service's change feed.
+struct FeedEvent {
+  std::string type;  // full proto name of the body, "broadbill.invoicing.v1.Event"
+  Uuid account_id;   // decides the partition; nil for facts of no account
+  std::string body;  // serialized message
+};
+
+// Appends events to the feed of the transaction's schema: rows of up to 256 events per partition.
+// Call it as the last statement before COMMIT: it takes the partitions' heads (in ascending order),
+// which makes positions dense and in commit order.
+absl::Status AppendFeed(Tx& tx, const std::vector<FeedEvent>& events, absl::Time at);
+
+// Wakes consumers of `source` in this process; after the commit.
+void SignalFeed(const std::string& source);
+// Counts the signals of `source` in this process.
+int64_t FeedSignals(const std::string& source);
+// Waits until the count differs from `seen` or the time is over; returns the count.
+int64_t WaitFeedSignal(const std::string& source, int64_t seen, absl::Duration timeout);
+
+// The payload of a feed row.
+std::string EncodeFeedPayload(const FeedEvent* events, size_t count);
+std::vector<FeedEvent> DecodeFeedPayload(const std::string& payload);
+
+}  // namespace broadbill::db
