@@ -290,6 +290,13 @@ absl::Status RunTx(Pool& pool, const std::function<absl::Status(Tx&)>& fn, int a
   }
 }
 
+absl::Status ExecAlone(const std::string& url, const std::string& sql) {
+  Pool::Options options;
+  options.url = url;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(options));
+  return connection->Script(sql);
+}
+
 absl::StatusOr<std::shared_ptr<Pool>> OpenPool(const std::string& url, const std::string& service,
                                                std::span<const Migration> migrations,
                                                int size_max) {

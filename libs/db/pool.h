@@ -166,6 +166,9 @@ class Pool {
 absl::Status RunTx(Pool& pool, const std::function<absl::Status(Tx&)>& fn, int attempts = 5,
                    Isolation isolation = Isolation::kReadCommitted);
 
+// One statement on a connection of its own, outside any transaction (CREATE DATABASE, VACUUM).
+absl::Status ExecAlone(const std::string& url, const std::string& sql);
+
 // Migrates the service's schema and opens a pool on it.
 absl::StatusOr<std::shared_ptr<Pool>> OpenPool(const std::string& url, const std::string& service,
                                                std::span<const Migration> migrations,

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/db/pool.h"
+
+namespace broadbill::jobs {
+
+struct Claim {
+  Uuid job_id;
+  int32_t chunk = 0;
+  int64_t fence = 0;     // rises with every claim of the chunk
+  int32_t attempts = 0;  // claims so far, this one included
+  std::string spec;      // the job's
+};
+
+struct Progress {
+  std::string state;  // running, paused, cancelled, finished
+  int64_t chunks = 0;
+  int64_t done = 0;
+};
+
+// Inserts the job with `chunks` chunks (0 … chunks − 1), running.
+absl::Status Create(db::Tx& tx, const Uuid& job_id, const std::string& kind,
+                    const std::string& spec, int32_t chunks, absl::Time created_at);
+
+// Takes the lowest free chunk of a running job of `kind` (of `job_id` when given): one that nobody
+// claimed, or whose lease ran out.
+absl::StatusOr<std::optional<Claim>> Take(db::Pool& pool, const std::string& kind,
+                                          absl::Duration lease,
+                                          std::optional<Uuid> job_id = std::nullopt);
+// Prolongs the lease; ABORTED (LEASE_LOST) when somebody else has it.
+absl::Status Renew(db::Pool& pool, const Claim& claim, absl::Duration lease);
+// First statement of the worker's transaction: locks the chunk and checks the fence and that the job
+// still runs. ABORTED (LEASE_LOST) otherwise.
+absl::Status Fence(db::Tx& tx, const Claim& claim);
+// Last statement of the worker's transaction.
+absl::Status Done(db::Tx& tx, const Claim& claim);
+// Gives the chunk back at once.
+absl::Status Release(db::Pool& pool, const Claim& claim);
+
+absl::StatusOr<Progress> GetProgress(db::Tx& tx, const Uuid& job_id);
+// running ↔ paused, → cancelled, → finished. FAILED_PRECONDITION when the job has ended.
+absl::Status SetState(db::Tx& tx, const Uuid& job_id, const std::string& state);
+
+}  // namespace broadbill::jobs
