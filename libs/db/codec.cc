@@ -22,7 +22,7 @@ void PutNumeric(std::string& out, const Decimal& value) {
   std::reverse(digits.begin(), digits.end());
   int16_t scale = 0;
   const int fraction_digits = static_cast<int>(digits.size()) - (weight + 1);
-  if (fraction_digits > 0) {
+  if (fraction_digits > 0 && !digits.empty()) {
     int shown = 4 * fraction_digits;
     for (int16_t last = digits.back(); last % 10 == 0; last = static_cast<int16_t>(last / 10)) {
       --shown;
