@@ -54,7 +54,7 @@ set(BROADBILL_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Werror)
 add_library(broadbill_options INTERFACE)
 target_include_directories(broadbill_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(broadbill_options INTERFACE ${BROADBILL_WARNINGS})
-target_compile_definitions(broadbill_options INTERFACE
+target_compile_definitions(broadbill_options INTERFACE BROADBILL_VERSION="${PROJECT_VERSION}"
   BROADBILL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SPDLOG_FMT_EXTERNAL)
 
 # Catch2's main is the dearest file of the build: once, without optimisation, with the hooks of
@@ -157,7 +157,7 @@ function(broadbill_service svc)
   broadbill_glob(app app_tests ${here}/app ${here}/app/clients ${here}/api ${here}/render
     ${here}/http ${here})
   broadbill_target(broadbill_${svc} ${svc} "${app}"
-    "broadbill::${svc}_store;broadbill::rpc;broadbill::feedrpc;broadbill::proto_${svc};broadbill::proto_common;${ARG_APP_DEPS}")
+    "broadbill::${svc}_store;broadbill::rpc;broadbill::feedrpc;broadbill::convert;broadbill::proto_${svc};broadbill::proto_common;${ARG_APP_DEPS}")
   if(EXISTS ${here}/main.cc)
     add_executable(broadbill-${svc} ${here}/main.cc)
     target_link_libraries(broadbill-${svc} PRIVATE broadbill::${svc})

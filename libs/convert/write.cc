@@ -1,0 +1,19 @@
+#include "libs/convert/write.h"
+
+#include <google/protobuf/descriptor.h>
+
+#include <memory>
+
+namespace broadbill::convert {
+
+std::string RequestContent(const google::protobuf::Message& request) {
+  std::unique_ptr<google::protobuf::Message> copy(request.New());
+  copy->CopyFrom(request);
+  for (const char* name : {"request_id", "validate_only"}) {
+    const auto* field = copy->GetDescriptor()->FindFieldByName(name);
+    if (field != nullptr) copy->GetReflection()->ClearField(copy.get(), field);
+  }
+  return copy->SerializeAsString();
+}
+
+}  // namespace broadbill::convert

@@ -1,0 +1,178 @@
+#include "services/broadbill/commands.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "libs/calendar/date.h"
+#include "libs/calendar/time_zone.h"
+#include "libs/db/migrate.h"
+#include "libs/rpc/host.h"
+#include "libs/rpc/log.h"
+#include "libs/status/error.h"
+#include "libs/status/macros.h"
+#include "services/broadbill/call.h"
+#include "services/broadbill/client.h"
+#include "services/broadbill/suite.h"
+
+namespace broadbill::program {
+namespace {
+
+constexpr char kHelp[] = R"(broadbill: billing for internet providers, in one program
+
+  broadbill serve [--data DIR]          run the suite; with its own PostgreSQL and Redis in DIR
+                                        (.data) unless --database-url and --redis-url are given
+      --services a,b      only these services        --tax-address HOST:PORT   where others run
+      --listen H:P        gRPC (127.0.0.1:0)         --gateway-listen H:P      HTTP (127.0.0.1:8080)
+      --metrics-listen H:P                           --clock 2026-03-01        a fixed business day
+  broadbill migrate [--data DIR | --database-url URL]   bring all schemas to the newest step
+  broadbill import KIND FILE [--dry-run]  load a file; `broadbill import` lists the kinds
+  broadbill call [METHOD [JSON]]        list services and methods, or call one:
+      broadbill call Accounts/ListAccounts '{"page_size": 5}'
+      broadbill call --describe Invoicing/CreateBillRun
+  broadbill bill --as-of 2026-04-01 [--mode dry|draft|post]   run billing and watch it
+  broadbill apikey create NAME [--permissions 'accounts.*,invoices.read']   an API key for HTTP
+  broadbill demo [--accounts 2000]      a whole ISP's month: import, bill, tax, post, mail, collect
+  broadbill help [COMMAND]              this
+
+import, call, bill and apikey talk to the suite that runs on --data DIR (.data), or to --address H:P
+with the key in BROADBILL_INTERNAL_KEY.
+)";
+
+const Clock* FixedClock(const std::string& text) {
+  if (text.empty()) return nullptr;
+  const auto day = ParseDate(text);
+  if (!day.ok()) {
+    std::cerr << "--clock: " << day.status().message() << "\n";
+    std::exit(2);
+  }
+  // Noon: the same civil day in nearly every zone.
+  return new FakeClock(absl::FromCivil(absl::CivilHour(*day) + 12, absl::UTCTimeZone()));
+}
+
+SuiteOptions ToSuiteOptions(const Args& args) {
+  SuiteOptions options;
+  options.data_dir = args.Get("data", ".data");
+  options.database_url = args.Get("database-url");
+  options.redis_url = args.Get("redis-url");
+  options.listen = args.Get("listen", options.listen);
+  options.gateway_listen = args.Get("gateway-listen", options.gateway_listen);
+  options.metrics_listen = args.Get("metrics-listen");
+  options.clock = FixedClock(args.Get("clock"));
+  for (const absl::string_view name : absl::StrSplit(args.Get("services"), ',', absl::SkipEmpty())) {
+    options.services.emplace_back(name);
+  }
+  for (const auto& [name, value] : args.options) {
+    constexpr std::string_view kSuffix = "-address";
+    if (name.size() > kSuffix.size() &&
+        name.compare(name.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0) {
+      options.addresses[name.substr(0, name.size() - kSuffix.size())] = value;
+    }
+  }
+  return options;
+}
+
+}  // namespace
+
+std::string Args::Get(const std::string& name, const std::string& otherwise) const {
+  const auto found = options.find(name);
+  return found == options.end() ? otherwise : found->second;
+}
+
+int64_t Args::GetInt(const std::string& name, int64_t otherwise) const {
+  if (!Has(name)) return otherwise;
+  int64_t value = 0;
+  if (absl::SimpleAtoi(Get(name), &value)) return value;
+  std::cerr << "--" << name << " must be a number, was '" << Get(name) << "'\n";
+  std::exit(2);
+}
+
+int Main(int argc, char** argv) {
+  static const std::set<std::string> kBare = {"dry-run", "describe", "help", "keep", "verbose"};
+  Args args;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.rfind("--", 0) != 0) {
+      args.words.push_back(std::move(word));
+      continue;
+    }
+    word.erase(0, 2);
+    const size_t equals = word.find('=');
+    if (equals != std::string::npos) {
+      args.options[word.substr(0, equals)] = word.substr(equals + 1);
+    } else if (kBare.count(word) == 0 && i + 1 < argc) {
+      args.options[word] = argv[++i];
+    } else {
+      args.options[word] = "true";
+    }
+  }
+  const std::string command = args.words.empty() ? "help" : args.words.front();
+  if (!args.words.empty()) args.words.erase(args.words.begin());
+  if (args.Has("verbose")) rpc::SetLogLevel(rpc::LogLevel::kDebug);
+  static const std::map<std::string, int (*)(const Args&)> kCommands = {
+      {"serve", Serve}, {"migrate", Migrate}, {"import", Import}, {"call", CallCommand},
+      {"bill", Bill},   {"apikey", ApiKey},   {"demo", Demo}};
+  const auto found = kCommands.find(command);
+  if (command == "help" || args.Has("help")) {
+    std::cout << kHelp;
+    return 0;
+  }
+  if (found == kCommands.end()) {
+    std::cerr << "broadbill: no command '" << command << "'; see `broadbill help`\n";
+    return 2;
+  }
+  return found->second(args);
+}
+
+int Serve(const Args& args) {
+  auto suite = Suite::Start(ToSuiteOptions(args));
+  if (!suite.ok()) return Fail(suite.status());
+  std::cout << "Broadbill " << BROADBILL_VERSION << " is up.\n"
+            << "  HTTP   http://127.0.0.1:" << (*suite)->gateway_port() << "/  (first key: "
+            << args.Get("data", ".data") << "/admin.key)\n"
+            << "  gRPC   127.0.0.1:" << (*suite)->host().port() << "\n"
+            << std::flush;
+  rpc::WaitForSignal();
+  rpc::Log(rpc::LogLevel::kInfo, "draining");
+  (*suite)->Stop();
+  return 0;
+}
+
+int Migrate(const Args& args) {
+  // Registering the components migrates; nothing listens.
+  SuiteOptions options = ToSuiteOptions(args);
+  options.gateway_listen = "127.0.0.1:0";
+  auto suite = Suite::Start(options);
+  if (!suite.ok()) return Fail(suite.status());
+  std::cout << "all schemas are at their newest step\n";
+  return 0;
+}
+
+int CallCommand(const Args& args) {
+  if (args.words.empty()) {
+    std::cout << ListServices();
+    return 0;
+  }
+  if (args.Has("describe")) {
+    const auto text = DescribeMethod(args.words[0]);
+    if (!text.ok()) return Fail(text.status());
+    std::cout << *text;
+    return 0;
+  }
+  auto client = Connect(args);
+  if (!client.ok()) return Fail(client.status());
+  std::string json = args.words.size() > 1 ? args.words[1] : "";
+  if (json == "-") json.assign(std::istreambuf_iterator<char>(std::cin), {});
+  const absl::Status status = CallJson(*client->channel, args.words[0], json, client->context);
+  return status.ok() ? 0 : Fail(status);
+}
+
+}  // namespace broadbill::program
