@@ -179,6 +179,7 @@ class CopyBuffer {
   }
   int64_t rows() const { return rows_; }
   size_t bytes() const { return bytes_.size(); }
+  const std::string& data() const { return bytes_; }
   void Clear() {
     bytes_.clear();
     rows_ = 0;
@@ -192,6 +193,28 @@ class CopyBuffer {
   std::string bytes_;
   int64_t rows_ = 0;
 };
+
+// COPY into a temporary table, then INSERT … SELECT … ON CONFLICT DO NOTHING: bulk loads that may hold
+// rows that are already there. Returns the rows that were new.
+template <class Row>
+absl::StatusOr<int64_t> CopyNew(Tx& tx, const std::vector<Row>& rows) {
+  if (rows.empty()) return 0;
+  const std::string stage = std::string("stage_") + Row::kTable;
+  absl::Status made = tx.ExecScript("CREATE TEMP TABLE " + stage + " (LIKE " + Row::kTable +
+                                    ") ON COMMIT DROP");
+  if (!made.ok()) return made;
+  CopyBuffer<Row> buffer;
+  for (const Row& row : rows) buffer.Add(row);
+  absl::Status copied = tx.CopyIn(stage, ColumnList<Row>(), buffer.data());
+  if (!copied.ok()) return copied;
+  auto inserted = tx.Exec("INSERT INTO " + std::string(Row::kTable) + " (" + ColumnList<Row>() +
+                          ") SELECT " + ColumnList<Row>() + " FROM " + stage +
+                          " ON CONFLICT DO NOTHING");
+  if (!inserted.ok()) return inserted.status();
+  absl::Status dropped = tx.ExecScript("DROP TABLE " + stage);
+  if (!dropped.ok()) return dropped;
+  return inserted->affected();
+}
 
 template <class Row>
 absl::Status Copy(Tx& tx, const std::vector<Row>& rows) {

@@ -1,0 +1,400 @@
+#include "services/rating/app/ingest.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "libs/calendar/time_zone.h"
+#include "libs/status/error.h"
+#include "libs/status/macros.h"
+#include "services/rating/domain/number.h"
+
+namespace broadbill::rating {
+namespace {
+
+db::Bytes Hash(const std::string& text) {
+  db::Bytes out;
+  out.data.resize(32);
+  crypto_generichash(reinterpret_cast<unsigned char*>(out.data.data()), out.data.size(),
+                     reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
+  return out;
+}
+
+void Put(std::string& out, const std::string& text) {
+  db::wire::Put<int32_t>(out, static_cast<int32_t>(text.size()));
+  out += text;
+}
+void Put(std::string& out, int64_t value) { db::wire::Put<int64_t>(out, value); }
+
+std::string TakeText(std::string_view& in) {
+  const auto size = static_cast<size_t>(db::wire::Get<int32_t>(in));
+  std::string out(in.substr(4, size));
+  in.remove_prefix(std::min(in.size(), 4 + size));
+  return out;
+}
+int64_t TakeInt(std::string_view& in) {
+  const int64_t out = db::wire::Get<int64_t>(in);
+  in.remove_prefix(std::min<size_t>(in.size(), 8));
+  return out;
+}
+
+// The stored form of waiting records, by kind.
+std::string Pack(const RadiusRecord& r) {
+  std::string out;
+  Put(out, r.user_name);
+  Put(out, r.session_id);
+  Put(out, absl::ToUnixMicros(r.sample.at));
+  Put(out, r.sample.session_seconds);
+  Put(out, static_cast<int64_t>(r.sample.in_octets));
+  Put(out, static_cast<int64_t>(r.sample.out_octets));
+  Put(out, int64_t{r.sample.wide ? 1 : 0});
+  Put(out, r.line);
+  return out;
+}
+RadiusRecord UnpackSample(std::string_view in) {
+  RadiusRecord r;
+  r.user_name = TakeText(in);
+  r.session_id = TakeText(in);
+  r.sample.at = absl::FromUnixMicros(TakeInt(in));
+  r.sample.session_seconds = TakeInt(in);
+  r.sample.in_octets = static_cast<uint64_t>(TakeInt(in));
+  r.sample.out_octets = static_cast<uint64_t>(TakeInt(in));
+  r.sample.wide = TakeInt(in) == 1;
+  r.line = TakeInt(in);
+  return r;
+}
+std::string Pack(const CallRecord& r, const std::string& country) {
+  std::string out;
+  Put(out, r.key);
+  Put(out, r.account_code);
+  Put(out, r.calling);
+  Put(out, r.called);
+  Put(out, absl::ToUnixMicros(r.answered));
+  Put(out, r.seconds);
+  Put(out, r.line);
+  Put(out, country);
+  return out;
+}
+CallRecord UnpackCall(std::string_view in, std::string& country) {
+  CallRecord r;
+  r.key = TakeText(in);
+  r.account_code = TakeText(in);
+  r.calling = TakeText(in);
+  r.called = TakeText(in);
+  r.answered = absl::FromUnixMicros(TakeInt(in));
+  r.seconds = TakeInt(in);
+  r.line = TakeInt(in);
+  country = TakeText(in);
+  return r;
+}
+std::string Pack(const UsageEventRecord& r) {
+  std::string out;
+  Put(out, r.id);
+  Put(out, r.source);
+  Put(out, r.subject);
+  Put(out, absl::ToUnixMicros(r.at));
+  Put(out, r.type);
+  Put(out, r.octets);
+  Put(out, r.line);
+  return out;
+}
+UsageEventRecord UnpackEvent(std::string_view in) {
+  UsageEventRecord r;
+  r.id = TakeText(in);
+  r.source = TakeText(in);
+  r.subject = TakeText(in);
+  r.at = absl::FromUnixMicros(TakeInt(in));
+  r.type = TakeText(in);
+  r.octets = TakeInt(in);
+  r.line = TakeInt(in);
+  return r;
+}
+
+const DialPlan& PlanOf(const std::string& country) {
+  const DialPlan* plan = FindDialPlan(country.empty() ? "US" : country);
+  return plan != nullptr ? *plan : *FindDialPlan("US");
+}
+
+std::string E164OrRaw(const std::string& number, const DialPlan& plan) {
+  return ToE164(number, plan).value_or(number);
+}
+
+}  // namespace
+
+void Ingest::Wait(int16_t kind, const std::string& key, const std::string& reason,
+                  const std::string& message, const std::string& subject, absl::Time at,
+                  int64_t line, std::optional<Uuid> item_id, const std::string& raw) {
+  WaitingRow row;
+  row.record_key = Hash(absl::StrCat(kind, "|", key));
+  row.record_id = Uuid::Make(now_);
+  row.kind = kind;
+  row.reason = reason;
+  row.message = message;
+  row.subject = subject;
+  row.item_id = item_id;
+  row.at = at;
+  row.source_name = source_name_;
+  row.source_line = line;
+  row.raw.data = raw;
+  waiting_.push_back(std::move(row));
+}
+
+absl::Status Ingest::Flush() {
+  ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, waiting_));
+  counts_.waiting += kept;
+  counts_.duplicates += static_cast<int64_t>(waiting_.size()) - kept;
+  waiting_.clear();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Ingest::Subjects> Ingest::LoadSubjects(const std::vector<int16_t>& kinds,
+                                                      const std::vector<std::string>& values) {
+  std::vector<std::string> distinct(values);
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  ASSIGN_OR_RETURN(const std::vector<SubjectRow> rows,
+                   db::Select<SubjectRow>(tx_, "WHERE kind = ANY($1) AND value = ANY($2)", kinds,
+                                          distinct));
+  Subjects out;
+  for (const SubjectRow& row : rows) out.emplace(row.value, row);
+  RETURN_IF_ERROR(LoadTerms(out));
+  return out;
+}
+
+absl::Status Ingest::LoadTerms(const Subjects& subjects) {
+  std::set<Uuid> wanted;
+  for (const auto& [value, row] : subjects) {
+    if (terms_.count(row.item_id) == 0) wanted.insert(row.item_id);
+  }
+  const std::vector<Uuid> ids(wanted.begin(), wanted.end());
+  ASSIGN_OR_RETURN(const std::vector<ItemTermsRow> rows,
+                   db::Select<ItemTermsRow>(tx_, "WHERE item_id = ANY($1)", ids));
+  for (const ItemTermsRow& row : rows) {
+    if (zones_.count(row.time_zone) == 0) {
+      const auto zone = LoadZone(row.time_zone);
+      zones_[row.time_zone] = zone.ok() ? *zone : absl::UTCTimeZone();
+    }
+    terms_.emplace(row.item_id, row);
+  }
+  return absl::OkStatus();
+}
+
+const ItemTermsRow* Ingest::Terms(const Uuid& item_id, absl::Time at) const {
+  const auto [begin, end] = terms_.equal_range(item_id);
+  const ItemTermsRow* any = nullptr;
+  for (auto it = begin; it != end; ++it) {
+    const CivilDay day = DateIn(at, zones_.at(it->second.time_zone));
+    any = &it->second;
+    if (day >= it->second.valid_from && day < it->second.valid_to) return any;
+  }
+  return any;
+}
+
+const SubjectRow* Ingest::Owner(const Subjects& subjects, const std::string& value,
+                                absl::Time at) const {
+  const auto [begin, end] = subjects.equal_range(value);
+  for (auto it = begin; it != end; ++it) {
+    const ItemTermsRow* terms = Terms(it->second.item_id, at);
+    const absl::TimeZone zone =
+        terms == nullptr ? absl::UTCTimeZone() : zones_.at(terms->time_zone);
+    const CivilDay day = DateIn(at, zone);
+    if (day >= it->second.valid_from && day < it->second.valid_to) return &it->second;
+  }
+  return nullptr;
+}
+
+absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
+  std::vector<std::string> names;
+  for (const RadiusRecord& record : records) names.push_back(record.user_name);
+  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kRadiusUser}, names));
+  std::vector<SampleRow> rows;
+  for (const RadiusRecord& record : records) {
+    const SubjectRow* owner = Owner(subjects, record.user_name, record.sample.at);
+    if (owner == nullptr) {
+      const std::string raw = Pack(record);
+      Wait(kWaitingSample, raw.substr(0, raw.size() - 8), "UNKNOWN_SUBJECT",
+           "no subscription has the user name '" + record.user_name + "' on that day",
+           record.user_name, record.sample.at, record.line, std::nullopt, raw);
+      continue;
+    }
+    rows.push_back({owner->account_id, owner->item_id, record.session_id, record.sample.at,
+                    record.sample.session_seconds, static_cast<int64_t>(record.sample.in_octets),
+                    static_cast<int64_t>(record.sample.out_octets), record.sample.wide});
+  }
+  ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
+  counts_.applied += kept;
+  counts_.duplicates += static_cast<int64_t>(rows.size()) - kept;
+  return Flush();
+}
+
+absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
+  std::vector<std::string> names;
+  std::vector<std::string> sources;
+  std::vector<std::string> ids;
+  for (const UsageEventRecord& record : records) {
+    names.push_back(record.subject);
+    sources.push_back(record.source);
+    ids.push_back(record.id);
+  }
+  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kRadiusUser, kMeterSubject}, names));
+  ASSIGN_OR_RETURN(const std::vector<EventRow> known,
+                   db::Select<EventRow>(tx_,
+                                        "WHERE (source, event_id) IN "
+                                        "(SELECT * FROM unnest($1, $2))",
+                                        sources, ids));
+  std::map<std::pair<std::string, std::string>, EventRow> seen;
+  for (const EventRow& row : known) seen[{row.source, row.event_id}] = row;
+  std::vector<EventRow> rows;
+  for (const UsageEventRecord& record : records) {
+    const SubjectRow* owner = Owner(subjects, record.subject, record.at);
+    if (owner == nullptr) {
+      Wait(kWaitingEvent, absl::StrCat(record.source, "|", record.id), "UNKNOWN_SUBJECT",
+           "no subscription has the subject '" + record.subject + "' on that day", record.subject,
+           record.at, record.line, std::nullopt, Pack(record));
+      continue;
+    }
+    EventRow row{record.source, record.id, owner->account_id, owner->item_id, record.at, 0, 0};
+    (record.type == "data.out" ? row.out_octets : row.in_octets) = record.octets;
+    const auto [at, fresh] = seen.emplace(std::make_pair(record.source, record.id), row);
+    if (fresh) {
+      rows.push_back(row);
+      continue;
+    }
+    ++counts_.duplicates;
+    const bool same = at->second.at == row.at && at->second.in_octets == row.in_octets &&
+                      at->second.out_octets == row.out_octets &&
+                      at->second.item_id == row.item_id;
+    if (!same) counts_.conflicts.push_back(absl::StrCat(record.source, "\x1f", record.id));
+  }
+  ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
+  counts_.applied += kept;
+  return Flush();
+}
+
+absl::StatusOr<const DeckIndex*> Ingest::Index(const std::vector<std::string>& decks) {
+  auto& index = indexes_[decks];
+  if (index == nullptr) {
+    std::vector<std::vector<DeckRate>> rates;
+    for (const std::string& deck : decks) {
+      ASSIGN_OR_RETURN(const std::vector<DeckRateRow> rows,
+                       db::Select<DeckRateRow>(tx_, "WHERE deck = $1 ORDER BY prefix, valid_from",
+                                               deck));
+      rates.emplace_back();
+      for (const DeckRateRow& row : rows) {
+        rates.back().push_back(ToRate(row));
+        rates.back().back().destination = deck + "\x1f" + row.destination;
+      }
+    }
+    index = std::make_unique<DeckIndex>(rates);
+  }
+  return index.get();
+}
+
+absl::Status Ingest::Rate(const CallRecord& record, const Subjects& subjects,
+                          const std::string& country, std::vector<CallRow>& rated) {
+  const DialPlan& file_plan = PlanOf(country);
+  const std::string calling = E164OrRaw(record.calling, file_plan);
+  const std::string called = E164OrRaw(record.called, file_plan);
+  const SubjectRow* owner = Owner(subjects, calling, record.answered);
+  if (owner == nullptr && !record.account_code.empty()) {
+    owner = Owner(subjects, record.account_code, record.answered);
+  }
+  const SubjectRow* callee = Owner(subjects, called, record.answered);
+  const bool inbound = owner == nullptr && callee != nullptr;
+  if (inbound) owner = callee;
+  const std::string raw = Pack(record, country);
+  const auto wait = [&](const std::string& reason, const std::string& message) {
+    Wait(kWaitingCall, record.key, reason, message, record.calling, record.answered, record.line,
+         owner == nullptr ? std::nullopt : std::optional<Uuid>(owner->item_id), raw);
+    return absl::OkStatus();
+  };
+  if (owner == nullptr) {
+    return wait("UNKNOWN_SUBJECT",
+                "neither '" + record.calling + "' nor '" + record.called + "' is a line of ours");
+  }
+  const ItemTermsRow* terms = Terms(owner->item_id, record.answered);
+  if (terms == nullptr) return wait("UNKNOWN_SUBJECT", "the line's terms are not known yet");
+  CallRow row;
+  row.call_key = Hash(record.key);
+  row.call_id = Uuid::Make(now_);
+  row.account_id = owner->account_id;
+  row.item_id = owner->item_id;
+  row.inbound = inbound;
+  row.calling = calling;
+  row.called = called;
+  row.answered_at = record.answered;
+  row.seconds = record.seconds;
+  row.currency = terms->currency;
+  const DialPlan& plan = PlanOf(terms->country);
+  const std::optional<std::string> digits = ToE164(record.called, plan);
+  const bool emergency = IsEmergency(record.called, plan);
+  if (inbound || callee != nullptr || emergency) {
+    row.destination = inbound ? "Inbound" : emergency ? "Emergency" : "On-net";
+  } else if (!digits.has_value()) {
+    return wait("BAD_NUMBER", "'" + record.called + "' cannot be dialled from " + plan.country);
+  } else {
+    if (terms->decks.empty()) return wait("NO_DECK", "the plan names no deck");
+    ASSIGN_OR_RETURN(const DeckIndex* index, Index(terms->decks));
+    const CivilDay day = DateIn(record.answered, zones_.at(terms->time_zone));
+    const DeckRate* rate = index->Find(*digits, day);
+    if (rate == nullptr) return wait("NO_RATE", "no rate for " + *digits + " on " + FormatDate(day));
+    const size_t cut = rate->destination.find('\x1f');
+    row.deck = rate->destination.substr(0, cut);
+    row.destination = rate->destination.substr(cut + 1);
+    row.prefix = rate->prefix;
+    row.called = *digits;
+    row.billed_seconds =
+        BilledSeconds(record.seconds, rate->first_increment, rate->next_increment);
+    row.cost_micros = CallCostMicros(*rate, record.seconds);
+  }
+  rated.push_back(std::move(row));
+  return absl::OkStatus();
+}
+
+absl::Status Ingest::AddCalls(const std::vector<CallRecord>& records, const std::string& country) {
+  std::vector<std::string> values;
+  const DialPlan& plan = PlanOf(country);
+  for (const CallRecord& record : records) {
+    values.push_back(E164OrRaw(record.calling, plan));
+    values.push_back(E164OrRaw(record.called, plan));
+    if (!record.account_code.empty()) values.push_back(record.account_code);
+  }
+  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kDid, kTrunk}, values));
+  std::vector<CallRow> rated;
+  for (const CallRecord& record : records) {
+    RETURN_IF_ERROR(Rate(record, subjects, country, rated));
+  }
+  ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rated));
+  counts_.applied += kept;
+  counts_.duplicates += static_cast<int64_t>(rated.size()) - kept;
+  return Flush();
+}
+
+absl::Status Ingest::Retry(const std::vector<std::string>& reasons,
+                           const std::vector<std::string>& subjects) {
+  ASSIGN_OR_RETURN(const db::Result result,
+                   tx_.Exec("DELETE FROM waiting WHERE (cardinality($1) = 0 OR reason = ANY($1)) "
+                            "AND (cardinality($2) = 0 OR subject = ANY($2)) RETURNING " +
+                                db::ColumnList<WaitingRow>(),
+                            reasons, subjects));
+  std::vector<RadiusRecord> samples;
+  std::vector<UsageEventRecord> events;
+  std::map<std::string, std::vector<CallRecord>> calls;
+  for (const WaitingRow& row : db::ReadRows<WaitingRow>(result)) {
+    if (row.kind == kWaitingSample) samples.push_back(UnpackSample(row.raw.data));
+    if (row.kind == kWaitingEvent) events.push_back(UnpackEvent(row.raw.data));
+    if (row.kind == kWaitingCall) {
+      std::string country;
+      CallRecord record = UnpackCall(row.raw.data, country);
+      calls[country].push_back(std::move(record));
+    }
+  }
+  if (!samples.empty()) RETURN_IF_ERROR(AddSamples(samples));
+  if (!events.empty()) RETURN_IF_ERROR(AddEvents(events));
+  for (const auto& [country, records] : calls) RETURN_IF_ERROR(AddCalls(records, country));
+  return absl::OkStatus();
+}
+
+}  // namespace broadbill::rating

@@ -1,0 +1,69 @@
+#pragma once
+
+// The way of every usage record: whose is it (subject on its day), can it be rated, keep it once; or
+// let it wait with a reason.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/calendar/clock.h"
+#include "libs/db/pool.h"
+#include "services/rating/domain/deck.h"
+#include "services/rating/domain/records.h"
+#include "services/rating/store/rows.h"
+
+namespace broadbill::rating {
+
+// What an import or retry did.
+struct IngestCounts {
+  int64_t applied = 0;    // new records kept
+  int64_t duplicates = 0;
+  int64_t waiting = 0;
+  std::vector<std::string> conflicts;  // events with a known id and other content
+};
+
+class Ingest {
+ public:
+  Ingest(db::Tx& tx, absl::Time now, std::string source_name)
+      : tx_(tx), now_(now), source_name_(std::move(source_name)) {}
+
+  absl::Status AddSamples(const std::vector<RadiusRecord>& records);
+  absl::Status AddEvents(const std::vector<UsageEventRecord>& records);
+  absl::Status AddCalls(const std::vector<CallRecord>& records, const std::string& country);
+  // Takes waiting records (of these reasons; none = all; of these subjects; none = all) and gives
+  // them another try.
+  absl::Status Retry(const std::vector<std::string>& reasons,
+                     const std::vector<std::string>& subjects);
+
+  const IngestCounts& counts() const { return counts_; }
+
+ private:
+  using Subjects = std::multimap<std::string, SubjectRow>;
+
+  absl::StatusOr<Subjects> LoadSubjects(const std::vector<int16_t>& kinds,
+                                        const std::vector<std::string>& values);
+  const SubjectRow* Owner(const Subjects& subjects, const std::string& value, absl::Time at) const;
+  absl::Status LoadTerms(const Subjects& subjects);
+  const ItemTermsRow* Terms(const Uuid& item_id, absl::Time at) const;
+  absl::StatusOr<const DeckIndex*> Index(const std::vector<std::string>& decks);
+  absl::Status Rate(const CallRecord& record, const Subjects& subjects, const std::string& country,
+                    std::vector<CallRow>& rated);
+  void Wait(int16_t kind, const std::string& key, const std::string& reason,
+            const std::string& message, const std::string& subject, absl::Time at, int64_t line,
+            std::optional<Uuid> item_id, const std::string& raw);
+  absl::Status Flush();
+
+  db::Tx& tx_;
+  const absl::Time now_;
+  const std::string source_name_;
+  IngestCounts counts_;
+  std::vector<WaitingRow> waiting_;
+  std::multimap<Uuid, ItemTermsRow> terms_;
+  std::map<std::string, absl::TimeZone> zones_;
+  std::map<std::vector<std::string>, std::unique_ptr<DeckIndex>> indexes_;
+};
+
+}  // namespace broadbill::rating

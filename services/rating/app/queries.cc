@@ -1,0 +1,311 @@
+#include <algorithm>
+#include <map>
+
+#include "libs/calendar/time_zone.h"
+#include "libs/convert/convert.h"
+#include "libs/status/macros.h"
+#include "services/rating/app/rating_app.h"
+#include "services/rating/domain/number.h"
+#include "services/rating/domain/usage.h"
+#include "services/rating/store/rows.h"
+
+namespace broadbill::rating {
+namespace {
+
+broadbill::common::v1::Decimal FromMicros(int64_t micros) {
+  return convert::ToProto(Decimal::FromScaled(Int128{micros} * (Decimal::kScale / 1000000)));
+}
+
+pb::Rate ToProto(const DeckRateRow& row) {
+  pb::Rate out;
+  out.set_prefix(row.prefix);
+  out.set_destination(row.destination);
+  *out.mutable_connect_fee() = FromMicros(row.connect_micros);
+  *out.mutable_rate_per_minute() = FromMicros(row.per_minute_micros);
+  out.set_first_increment_seconds(row.first_increment);
+  out.set_next_increment_seconds(row.next_increment);
+  if (row.minimum_micros > 0) *out.mutable_minimum() = FromMicros(row.minimum_micros);
+  if (row.valid_from > CivilDay(1970, 1, 1)) {
+    *out.mutable_valid_from() = convert::ToProto(row.valid_from);
+  }
+  if (row.valid_to != CivilDay::max()) *out.mutable_valid_to() = convert::ToProto(row.valid_to);
+  return out;
+}
+
+struct Page {
+  int32_t size = 50;
+  std::string after;
+};
+
+template <class Request>
+absl::StatusOr<Page> ReadPage(const Request& request) {
+  Violations violations;
+  Page page;
+  page.size = convert::ReadPageSize(request.page_size(), 1000, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(page.after, convert::ReadPageToken(request.page_token()));
+  return page;
+}
+
+// Cuts the row that only told that there is more; true when it was there.
+template <class Row>
+bool CutMore(std::vector<Row>& rows, int32_t size) {
+  if (rows.size() <= static_cast<size_t>(size)) return false;
+  rows.resize(static_cast<size_t>(size));
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<pb::ListDecksResponse> RatingApp::ListDecks(const rpc::Context&,
+                                                           const pb::ListDecksRequest& request) {
+  ASSIGN_OR_RETURN(const Page page, ReadPage(request));
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(std::vector<DeckRow> rows,
+                   db::Select<DeckRow>(tx, "WHERE code > $1 ORDER BY code LIMIT $2", page.after,
+                                       int64_t{page.size} + 1));
+  pb::ListDecksResponse response;
+  if (CutMore(rows, page.size)) {
+    response.set_next_page_token(convert::MakePageToken(rows.back().code));
+  }
+  for (const DeckRow& row : rows) {
+    ASSIGN_OR_RETURN(const db::Result count,
+                     tx.Exec("SELECT count(*) FROM deck_rate WHERE deck = $1", row.code));
+    pb::Deck* out = response.add_decks();
+    out->set_deck_code(row.code);
+    out->set_name(row.name);
+    out->set_currency_code(row.currency);
+    out->set_rate_count(count.Get<int64_t>(0, 0));
+    *out->mutable_updated_at() = convert::ToProto(row.updated_at);
+  }
+  return response;
+}
+
+absl::StatusOr<pb::ListRatesResponse> RatingApp::ListRates(const rpc::Context&,
+                                                           const pb::ListRatesRequest& request) {
+  ASSIGN_OR_RETURN(const Page page, ReadPage(request));
+  const size_t cut = page.after.find('|');
+  const std::string prefix = page.after.substr(0, cut);
+  CivilDay from = CivilDay::min();
+  if (cut != std::string::npos) {
+    ASSIGN_OR_RETURN(from, ParseDate(page.after.substr(cut + 1)));
+  }
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(std::vector<DeckRateRow> rows,
+                   db::Select<DeckRateRow>(tx,
+                                           "WHERE deck = $1 AND starts_with(prefix, $2) AND "
+                                           "(prefix, valid_from) > ($3, $4) "
+                                           "ORDER BY prefix, valid_from LIMIT $5",
+                                           request.deck_code(), request.prefix(), prefix, from,
+                                           int64_t{page.size} + 1));
+  pb::ListRatesResponse response;
+  if (CutMore(rows, page.size)) {
+    response.set_next_page_token(
+        convert::MakePageToken(rows.back().prefix + "|" + FormatDate(rows.back().valid_from)));
+  }
+  for (const DeckRateRow& row : rows) *response.add_rates() = ToProto(row);
+  return response;
+}
+
+absl::StatusOr<pb::QuoteCallResponse> RatingApp::QuoteCall(const rpc::Context&,
+                                                           const pb::QuoteCallRequest& request) {
+  Violations violations;
+  violations.Require(request.deck_codes_size() > 0, "deck_codes", "must name at least one deck");
+  violations.Require(request.seconds() >= 0, "seconds", "must not be negative");
+  const auto zone = LoadZone(request.time_zone().empty() ? "UTC" : request.time_zone());
+  violations.Check(zone.status(), "time_zone");
+  const auto digits = ToE164(request.called_number(), *FindDialPlan("US"));
+  violations.Require(digits.has_value(), "called_number", "is no number that can be dialled");
+  RETURN_IF_ERROR(violations.ToStatus());
+  const absl::Time at =
+      request.has_answer_time() ? convert::FromProto(request.answer_time()) : clock_.Now();
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  std::vector<std::vector<DeckRate>> decks;
+  std::map<std::string, DeckRateRow> by_key;
+  for (const std::string& code : request.deck_codes()) {
+    ASSIGN_OR_RETURN(const std::vector<DeckRateRow> rows,
+                     db::Select<DeckRateRow>(tx,
+                                             "WHERE deck = $1 AND starts_with($2, prefix) "
+                                             "ORDER BY prefix, valid_from",
+                                             code, *digits));
+    decks.emplace_back();
+    for (const DeckRateRow& row : rows) {
+      decks.back().push_back(ToRate(row));
+      const std::string key = code + "|" + row.prefix + "|" + FormatDate(row.valid_from);
+      decks.back().back().destination = key;
+      by_key[key] = row;
+    }
+  }
+  const DeckIndex index(decks);
+  const DeckRate* rate = index.Find(*digits, DateIn(at, *zone));
+  if (rate == nullptr) {
+    return NotFoundError("NO_RATE", "no deck has a rate for " + *digits + " on that day");
+  }
+  const DeckRateRow& row = by_key.at(rate->destination);
+  pb::QuoteCallResponse response;
+  response.set_deck_code(row.deck);
+  *response.mutable_rate() = ToProto(row);
+  response.set_billed_seconds(
+      BilledSeconds(request.seconds(), row.first_increment, row.next_increment));
+  *response.mutable_amount() = FromMicros(CallCostMicros(*rate, request.seconds()));
+  ASSIGN_OR_RETURN(const std::vector<DeckRow> deck,
+                   db::Select<DeckRow>(tx, "WHERE code = $1", row.deck));
+  if (!deck.empty()) response.set_currency_code(deck.front().currency);
+  return response;
+}
+
+absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
+                                                           const pb::ListUsageRequest& request) {
+  Violations violations;
+  convert::ReadId("acc", request.account_id(), "account_id", violations);
+  const Uuid item = convert::ReadId("sub", request.item_id(), "item_id", violations);
+  violations.Require(request.has_start_time() && request.has_end_time(), "start_time",
+                     "start_time and end_time are required");
+  RETURN_IF_ERROR(violations.ToStatus());
+  const absl::Time start = convert::FromProto(request.start_time());
+  const absl::Time end = convert::FromProto(request.end_time());
+  if (end <= start || end - start > absl::Hours(24 * 400)) {
+    return InvalidField("end_time", "must be after start_time, at most 400 days later");
+  }
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(const std::vector<ItemTermsRow> terms,
+                   db::Select<ItemTermsRow>(tx, "WHERE item_id = $1 LIMIT 1", item));
+  const auto zone = LoadZone(terms.empty() ? "UTC" : terms[0].time_zone);
+  std::vector<absl::Time> bounds = {start};
+  while (bounds.back() < end) {
+    absl::Time next;
+    if (request.granularity() == pb::ListUsageRequest::HOUR) {
+      next = bounds.back() + absl::Hours(1);
+    } else if (request.granularity() == pb::ListUsageRequest::MONTH) {
+      const absl::CivilMonth month(DateIn(bounds.back(), *zone));
+      next = StartOfDay(CivilDay(month + 1), *zone);
+    } else {
+      next = StartOfDay(DateIn(bounds.back(), *zone) + 1, *zone);
+    }
+    bounds.push_back(std::min(next, end));
+  }
+  std::vector<Octets> totals(bounds.size() - 1);
+  ASSIGN_OR_RETURN(const std::vector<SampleRow> rows,
+                   db::Select<SampleRow>(tx, "WHERE item_id = $1", item));
+  std::map<std::string, std::vector<UsageSample>> sessions;
+  for (const SampleRow& row : rows) {
+    sessions[row.session_id].push_back({row.at, row.session_seconds,
+                                        static_cast<uint64_t>(row.in_octets),
+                                        static_cast<uint64_t>(row.out_octets), row.wide});
+  }
+  for (const auto& [session, samples] : sessions) {
+    for (const SessionGeneration& generation : Generations(samples)) {
+      const std::vector<Octets> parts = SplitOctets(generation, bounds);
+      for (size_t i = 0; i < parts.size(); ++i) {
+        totals[i].in += parts[i].in;
+        totals[i].out += parts[i].out;
+      }
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<EventRow> events,
+                   db::Select<EventRow>(tx, "WHERE item_id = $1 AND at >= $2 AND at < $3", item,
+                                        start, end));
+  for (const EventRow& event : events) {
+    const auto bucket = std::upper_bound(bounds.begin(), bounds.end(), event.at) - bounds.begin() - 1;
+    totals[static_cast<size_t>(bucket)].in += static_cast<uint64_t>(event.in_octets);
+    totals[static_cast<size_t>(bucket)].out += static_cast<uint64_t>(event.out_octets);
+  }
+  pb::ListUsageResponse response;
+  for (size_t i = 0; i < totals.size(); ++i) {
+    pb::UsageBucket* out = response.add_buckets();
+    out->set_item_id(request.item_id());
+    out->set_meter("data");
+    *out->mutable_start_time() = convert::ToProto(bounds[i]);
+    *out->mutable_end_time() = convert::ToProto(bounds[i + 1]);
+    out->set_bytes_in(static_cast<int64_t>(totals[i].in));
+    out->set_bytes_out(static_cast<int64_t>(totals[i].out));
+  }
+  return response;
+}
+
+absl::StatusOr<pb::ListCallsResponse> RatingApp::ListCalls(const rpc::Context&,
+                                                           const pb::ListCallsRequest& request) {
+  Violations violations;
+  const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  const auto item = convert::ReadOptionalId("sub", request.item_id(), "item_id", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const Page page, ReadPage(request));
+  Uuid after;
+  if (!page.after.empty()) {
+    ASSIGN_OR_RETURN(after, Uuid::FromHex(page.after));
+  }
+  const absl::Time start = request.has_start_time() ? convert::FromProto(request.start_time())
+                                                    : absl::UnixEpoch();
+  const absl::Time end = request.has_end_time() ? convert::FromProto(request.end_time())
+                                                : absl::FromUnixSeconds(32503680000);
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(std::vector<CallRow> rows,
+                   db::Select<CallRow>(tx,
+                                       "WHERE account_id = $1 AND ($2::uuid IS NULL OR item_id = $2) "
+                                       "AND answered_at >= $3 AND answered_at < $4 AND call_id > $5 "
+                                       "ORDER BY call_id LIMIT $6",
+                                       account, item, start, end, after, int64_t{page.size} + 1));
+  pb::ListCallsResponse response;
+  if (CutMore(rows, page.size)) {
+    response.set_next_page_token(convert::MakePageToken(rows.back().call_id.ToHex()));
+  }
+  for (const CallRow& row : rows) {
+    pb::Call* out = response.add_calls();
+    out->set_call_id(row.call_id.ToText("call"));
+    out->set_account_id(row.account_id.ToText("acc"));
+    out->set_item_id(row.item_id.ToText("sub"));
+    out->set_direction(row.inbound ? pb::Call::INBOUND : pb::Call::OUTBOUND);
+    out->set_calling_number(row.calling);
+    out->set_called_number(row.called);
+    *out->mutable_answer_time() = convert::ToProto(row.answered_at);
+    out->set_seconds(row.seconds);
+    out->set_billed_seconds(row.billed_seconds);
+    out->set_destination(row.destination);
+    out->set_deck_code(row.deck);
+    out->set_prefix(row.prefix);
+    *out->mutable_amount() = FromMicros(row.cost_micros);
+    out->set_currency_code(row.currency);
+  }
+  return response;
+}
+
+absl::StatusOr<pb::ListWaitingRecordsResponse> RatingApp::ListWaitingRecords(
+    const rpc::Context&, const pb::ListWaitingRecordsRequest& request) {
+  ASSIGN_OR_RETURN(const Page page, ReadPage(request));
+  Uuid after;
+  if (!page.after.empty()) {
+    ASSIGN_OR_RETURN(after, Uuid::FromHex(page.after));
+  }
+  const std::vector<std::string> reasons(request.reasons().begin(), request.reasons().end());
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(std::vector<WaitingRow> rows,
+                   db::Select<WaitingRow>(tx,
+                                          "WHERE (cardinality($1) = 0 OR reason = ANY($1)) AND "
+                                          "record_id > $2 ORDER BY record_id LIMIT $3",
+                                          reasons, after, int64_t{page.size} + 1));
+  pb::ListWaitingRecordsResponse response;
+  if (CutMore(rows, page.size)) {
+    response.set_next_page_token(convert::MakePageToken(rows.back().record_id.ToHex()));
+  }
+  for (const WaitingRow& row : rows) {
+    pb::WaitingRecord* out = response.add_records();
+    out->set_record_id(row.record_id.ToText("rec"));
+    out->set_kind(row.kind == kWaitingCall ? pb::WaitingRecord::CALL : pb::WaitingRecord::USAGE);
+    out->set_reason(row.reason);
+    out->set_message(row.message);
+    out->set_subject(row.subject);
+    *out->mutable_time() = convert::ToProto(row.at);
+    out->set_source_name(row.source_name);
+    out->set_source_line(row.source_line);
+  }
+  ASSIGN_OR_RETURN(const db::Result counts,
+                   tx.Exec("SELECT reason, count(*) FROM waiting GROUP BY reason ORDER BY reason"));
+  for (int i = 0; i < counts.size(); ++i) {
+    pb::WaitingCount* out = response.add_counts();
+    out->set_reason(counts.Get<std::string>(i, 0));
+    out->set_count(counts.Get<int64_t>(i, 1));
+  }
+  return response;
+}
+
+}  // namespace broadbill::rating

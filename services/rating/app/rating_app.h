@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "broadbill/common/v1/import_result.pb.h"
+#include "broadbill/rating/v1/calls.pb.h"
+#include "broadbill/rating/v1/period_usage.pb.h"
+#include "broadbill/rating/v1/usage.pb.h"
+#include "broadbill/rating/v1/waiting.pb.h"
+#include "libs/calendar/clock.h"
+#include "libs/db/pool.h"
+#include "libs/feed/consumer.h"
+#include "libs/rpc/context.h"
+
+namespace broadbill::rating {
+
+namespace pb = broadbill::rating::v1;
+using ImportResult = broadbill::common::v1::ImportResult;
+
+class RatingApp {
+ public:
+  RatingApp(std::shared_ptr<db::Pool> pool, const Clock& clock)
+      : pool_(std::move(pool)), clock_(clock) {}
+
+  // imports.cc
+  absl::StatusOr<ImportResult> ImportUsage(const rpc::Context&, const pb::ImportUsageRequest&);
+  absl::StatusOr<ImportResult> ImportCalls(const rpc::Context&, const pb::ImportCallsRequest&);
+  absl::StatusOr<ImportResult> ImportDeck(const rpc::Context&, const pb::ImportDeckRequest&);
+  absl::StatusOr<pb::IngestEventsResponse> IngestEvents(const rpc::Context&,
+                                                        const pb::IngestEventsRequest&);
+  absl::StatusOr<pb::RetryWaitingRecordsResponse> RetryWaitingRecords(
+      const rpc::Context&, const pb::RetryWaitingRecordsRequest&);
+
+  // queries.cc
+  absl::StatusOr<pb::ListDecksResponse> ListDecks(const rpc::Context&, const pb::ListDecksRequest&);
+  absl::StatusOr<pb::ListRatesResponse> ListRates(const rpc::Context&, const pb::ListRatesRequest&);
+  absl::StatusOr<pb::QuoteCallResponse> QuoteCall(const rpc::Context&, const pb::QuoteCallRequest&);
+  absl::StatusOr<pb::ListUsageResponse> ListUsage(const rpc::Context&, const pb::ListUsageRequest&);
+  absl::StatusOr<pb::ListCallsResponse> ListCalls(const rpc::Context&, const pb::ListCallsRequest&);
+  absl::StatusOr<pb::ListWaitingRecordsResponse> ListWaitingRecords(
+      const rpc::Context&, const pb::ListWaitingRecordsRequest&);
+
+  // period_usage.cc
+  absl::StatusOr<pb::BatchGetPeriodUsageResponse> BatchGetPeriodUsage(
+      const rpc::Context&, const pb::BatchGetPeriodUsageRequest&);
+
+  // subjects.cc: accounts' feed.
+  absl::Status OnAccountsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
+
+ private:
+  const std::shared_ptr<db::Pool> pool_;
+  const Clock& clock_;
+};
+
+}  // namespace broadbill::rating

@@ -1,0 +1,68 @@
+#pragma once
+
+// Records as switches and access servers write them, parsed into plain structs. A malformed record
+// never stops the others: it is listed with its line and reason.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/csv/reader.h"
+#include "services/rating/domain/usage.h"
+
+namespace broadbill::rating {
+
+struct RadiusRecord {
+  std::string user_name;
+  std::string session_id;  // with the NAS in front, so that two NAS do not mix
+  UsageSample sample;
+  int64_t line = 0;
+};
+
+// What a file held.
+template <class Record>
+struct Parsed {
+  std::vector<Record> records;
+  std::vector<csv::RowError> errors;
+  int64_t read = 0;     // records in the file
+  int64_t skipped = 0;  // records that need no rating (Accounting-On, unanswered calls)
+};
+
+// FreeRADIUS `detail`: blocks of "\tAttribute = value" lines below a time stamp line (rlm_detail).
+// Times without offset are in `zone`.
+Parsed<RadiusRecord> ParseDetail(std::string_view text, absl::TimeZone zone);
+
+// A CSV export of `radacct`: one row per session with its last totals. MISSING_COLUMN refuses it.
+absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::TimeZone zone);
+
+struct UsageEventRecord {
+  std::string id;
+  std::string source;
+  std::string subject;
+  absl::Time at;
+  std::string type;  // data, data.in, data.out
+  int64_t octets = 0;
+  int64_t line = 0;
+};
+
+// id,source,subject,time,type,quantity with header; times are RFC 3339.
+absl::StatusOr<Parsed<UsageEventRecord>> ParseEvents(std::string_view text);
+
+struct CallRecord {
+  std::string key;  // what makes it this call: uniqueid + sequence, else its content and ordinal
+  std::string account_code;
+  std::string calling;  // as received
+  std::string called;   // as received
+  absl::Time answered;
+  int64_t seconds = 0;
+  int64_t line = 0;
+};
+
+// Asterisk's cdr-csv Master.csv, 16 to 21 columns, no header. Billable: ANSWERED, with an answer
+// time and more than 0 billable seconds; all else is skipped.
+Parsed<CallRecord> ParseAsterisk(std::string_view text, absl::TimeZone zone);
+
+}  // namespace broadbill::rating

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libs/db/rows.h"
+#include "services/rating/domain/deck.h"
+
+namespace broadbill::rating {
+
+inline constexpr int16_t kRadiusUser = 1, kDid = 2, kTrunk = 3, kMeterSubject = 4;
+inline constexpr int16_t kWaitingSample = 1, kWaitingCall = 2, kWaitingEvent = 3;
+
+struct SubjectRow {
+  int16_t kind = 0;
+  std::string value;
+  Uuid account_id, item_id;
+  CivilDay valid_from, valid_to;
+  static constexpr char kTable[] = "subject";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("kind", &SubjectRow::kind), db::Col("value", &SubjectRow::value),
+        db::Col("account_id", &SubjectRow::account_id), db::Col("item_id", &SubjectRow::item_id),
+        db::Col("valid_from", &SubjectRow::valid_from), db::Col("valid_to", &SubjectRow::valid_to));
+  }
+};
+
+struct ItemTermsRow {
+  Uuid account_id, item_id;
+  CivilDay valid_from, valid_to;
+  std::string time_zone, country, currency;
+  std::vector<std::string> decks;
+  static constexpr char kTable[] = "item_terms";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("account_id", &ItemTermsRow::account_id),
+        db::Col("item_id", &ItemTermsRow::item_id),
+        db::Col("valid_from", &ItemTermsRow::valid_from),
+        db::Col("valid_to", &ItemTermsRow::valid_to),
+        db::Col("time_zone", &ItemTermsRow::time_zone), db::Col("country", &ItemTermsRow::country),
+        db::Col("currency", &ItemTermsRow::currency), db::Col("decks", &ItemTermsRow::decks));
+  }
+};
+
+struct SampleRow {
+  Uuid account_id, item_id;
+  std::string session_id;
+  absl::Time at;
+  int64_t session_seconds = 0, in_octets = 0, out_octets = 0;
+  bool wide = true;
+  static constexpr char kTable[] = "usage_sample";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("account_id", &SampleRow::account_id), db::Col("item_id", &SampleRow::item_id),
+        db::Col("session_id", &SampleRow::session_id), db::Col("at", &SampleRow::at),
+        db::Col("session_seconds", &SampleRow::session_seconds),
+        db::Col("in_octets", &SampleRow::in_octets),
+        db::Col("out_octets", &SampleRow::out_octets), db::Col("wide", &SampleRow::wide));
+  }
+};
+
+struct EventRow {
+  std::string source, event_id;
+  Uuid account_id, item_id;
+  absl::Time at;
+  int64_t in_octets = 0, out_octets = 0;
+  static constexpr char kTable[] = "usage_event";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("source", &EventRow::source), db::Col("event_id", &EventRow::event_id),
+        db::Col("account_id", &EventRow::account_id), db::Col("item_id", &EventRow::item_id),
+        db::Col("at", &EventRow::at), db::Col("in_octets", &EventRow::in_octets),
+        db::Col("out_octets", &EventRow::out_octets));
+  }
+};
+
+struct CallRow {
+  db::Bytes call_key;
+  Uuid call_id, account_id, item_id;
+  bool inbound = false;
+  std::string calling, called;
+  absl::Time answered_at;
+  int64_t seconds = 0, billed_seconds = 0;
+  std::string destination, deck, prefix;
+  int64_t cost_micros = 0;
+  std::string currency;
+  static constexpr char kTable[] = "call";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("call_key", &CallRow::call_key), db::Col("call_id", &CallRow::call_id),
+        db::Col("account_id", &CallRow::account_id), db::Col("item_id", &CallRow::item_id),
+        db::Col("inbound", &CallRow::inbound), db::Col("calling", &CallRow::calling),
+        db::Col("called", &CallRow::called), db::Col("answered_at", &CallRow::answered_at),
+        db::Col("seconds", &CallRow::seconds),
+        db::Col("billed_seconds", &CallRow::billed_seconds),
+        db::Col("destination", &CallRow::destination), db::Col("deck", &CallRow::deck),
+        db::Col("prefix", &CallRow::prefix), db::Col("cost_micros", &CallRow::cost_micros),
+        db::Col("currency", &CallRow::currency));
+  }
+};
+
+struct DeckRow {
+  std::string code, name, currency;
+  int64_t version = 0;
+  absl::Time updated_at;
+  static constexpr char kTable[] = "deck";
+  static constexpr auto Columns() {
+    return std::make_tuple(db::Col("code", &DeckRow::code), db::Col("name", &DeckRow::name),
+                           db::Col("currency", &DeckRow::currency),
+                           db::Col("version", &DeckRow::version),
+                           db::Col("updated_at", &DeckRow::updated_at));
+  }
+};
+
+struct DeckRateRow {
+  std::string deck, prefix;
+  CivilDay valid_from, valid_to;
+  std::string destination;
+  int64_t connect_micros = 0, per_minute_micros = 0;
+  int32_t first_increment = 60, next_increment = 60;
+  int64_t minimum_micros = 0;
+  bool operator==(const DeckRateRow&) const = default;
+  static constexpr char kTable[] = "deck_rate";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("deck", &DeckRateRow::deck), db::Col("prefix", &DeckRateRow::prefix),
+        db::Col("valid_from", &DeckRateRow::valid_from),
+        db::Col("valid_to", &DeckRateRow::valid_to),
+        db::Col("destination", &DeckRateRow::destination),
+        db::Col("connect_micros", &DeckRateRow::connect_micros),
+        db::Col("per_minute_micros", &DeckRateRow::per_minute_micros),
+        db::Col("first_increment", &DeckRateRow::first_increment),
+        db::Col("next_increment", &DeckRateRow::next_increment),
+        db::Col("minimum_micros", &DeckRateRow::minimum_micros));
+  }
+};
+
+struct WaitingRow {
+  db::Bytes record_key;
+  Uuid record_id;
+  int16_t kind = 0;
+  std::string reason, message, subject;
+  std::optional<Uuid> item_id;
+  absl::Time at;
+  std::string source_name;
+  int64_t source_line = 0;
+  db::Bytes raw;
+  static constexpr char kTable[] = "waiting";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("record_key", &WaitingRow::record_key),
+        db::Col("record_id", &WaitingRow::record_id), db::Col("kind", &WaitingRow::kind),
+        db::Col("reason", &WaitingRow::reason), db::Col("message", &WaitingRow::message),
+        db::Col("subject", &WaitingRow::subject), db::Col("item_id", &WaitingRow::item_id),
+        db::Col("at", &WaitingRow::at), db::Col("source_name", &WaitingRow::source_name),
+        db::Col("source_line", &WaitingRow::source_line), db::Col("raw", &WaitingRow::raw));
+  }
+};
+
+// Domain rate of a row.
+inline DeckRate ToRate(const DeckRateRow& row) {
+  return {row.prefix,          row.destination,    row.connect_micros, row.per_minute_micros,
+          row.first_increment, row.next_increment, row.minimum_micros, row.valid_from,
+          row.valid_to};
+}
+
+}  // namespace broadbill::rating
