@@ -1,0 +1,450 @@
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+
+#include "broadbill/accounts/v1/events.pb.h"
+#include "libs/calendar/period.h"
+#include "libs/convert/convert.h"
+#include "libs/status/macros.h"
+#include "services/accounts/app/accounts_app.h"
+#include "services/accounts/domain/history.h"
+
+namespace broadbill::accounts {
+namespace {
+
+Decimal Dec(const broadbill::common::v1::Decimal& value) {
+  const auto parsed = Decimal::Parse(value.value());
+  return parsed.ok() ? *parsed : Decimal();
+}
+
+CivilDay Day(const google::type::Date& date, CivilDay otherwise) {
+  return convert::IsUnset(date) ? otherwise : CivilDay(date.year(), date.month(), date.day());
+}
+
+PriceBook BookOf(const pb::Plan& plan) {
+  PriceBook out;
+  for (const pb::PlanPrice& price : plan.prices()) {
+    out.push_back({Day(price.valid_from(), CivilDay(1970, 1, 1)), Dec(price.amount())});
+  }
+  std::sort(out.begin(), out.end(),
+            [](const PriceFrom& a, const PriceFrom& b) { return a.valid_from < b.valid_from; });
+  return out;
+}
+
+History ToHistory(const Bundle& bundle) {
+  History out;
+  out.start = bundle.row.start_date;
+  out.end = bundle.row.end_date;
+  out.plan_id = bundle.row.plan_id;
+  out.quantity = bundle.row.quantity;
+  out.price_override = bundle.row.price_override;
+  for (const ChangeRow& row : bundle.changes) {
+    out.changes.push_back({row.effective, row.entered, static_cast<ChangeKind>(row.kind),
+                           row.plan_id.value_or(Uuid()), row.keep_price,
+                           row.value.value_or(Decimal())});
+  }
+  return out;
+}
+
+std::vector<Segment> SegmentsOf(const Bundle& bundle, const Plans& plans) {
+  return Segments(ToHistory(bundle), [&](const Uuid& plan) {
+    const auto found = plans.find(plan);
+    return found == plans.end() ? PriceBook() : BookOf(found->second);
+  });
+}
+
+void SetTerms(const Segment& segment, const Bundle& bundle, const pb::Plan& plan, pb::Terms* out) {
+  out->set_plan_id(plan.plan_id());
+  out->set_plan_code(plan.code());
+  out->set_description(bundle.row.description.empty() ? plan.name() : bundle.row.description);
+  out->set_kind(plan.kind());
+  out->set_tax_class(plan.tax_class());
+  out->set_account_code(plan.account_code());
+  out->set_timing(plan.timing());
+  *out->mutable_recurrence() = plan.recurrence();
+  if (bundle.row.months > 0 || bundle.row.days > 0) {
+    out->mutable_recurrence()->set_months(bundle.row.months);
+    out->mutable_recurrence()->set_days(bundle.row.days);
+  }
+  *out->mutable_price() = convert::ToProto(segment.price);
+  *out->mutable_quantity() = convert::ToProto(segment.quantity);
+  *out->mutable_proration() = plan.proration();
+  *out->mutable_suspension() = plan.suspension();
+  if (plan.has_term_discount_percent()) {
+    *out->mutable_term_discount_percent() = plan.term_discount_percent();
+  }
+  if (plan.has_usage()) *out->mutable_usage() = plan.usage();
+  if (plan.has_voice()) *out->mutable_voice() = plan.voice();
+  out->set_bill_changes_now(plan.bill_changes_now());
+  out->set_price_overridden(segment.overridden);
+}
+
+AnchorRule RuleOf(const AccountRow& account) {
+  switch (account.anchor_rule) {
+    case pb::Account::START_MONTH: return AnchorRule::kCycleDayInStartMonth;
+    case pb::Account::ANNIVERSARY: return AnchorRule::kAnniversary;
+    default: return AnchorRule::kCycleDayOnOrAfterStart;
+  }
+}
+
+// The days of a discount: its dates, or its first N billing periods.
+DateInterval DaysOf(const DiscountRow& row, const DateInterval& service, const Schedule& schedule) {
+  const CivilDay from = row.from_date.value_or(service.start);
+  CivilDay to = row.to_date.value_or(CivilDay::max());
+  if (row.periods > 0) {
+    // A stub in front of the first whole period counts as part of it.
+    const int64_t first = schedule.IndexOf(from);
+    const bool whole = schedule.Boundary(first) == from;
+    to = std::min(to, schedule.Boundary(first + row.periods + (whole ? 0 : 1)));
+  }
+  return {from, to};
+}
+
+pb::ServiceState::State StateOn(const std::vector<Segment>& segments, CivilDay today) {
+  if (segments.empty() || today >= segments.back().days.end) return pb::ServiceState::TERMINATED;
+  if (today < segments.front().days.start) return pb::ServiceState::PENDING;
+  for (const Segment& segment : segments) {
+    if (segment.days.Contains(today)) {
+      return segment.suspended ? pb::ServiceState::SUSPENDED : pb::ServiceState::ACTIVE;
+    }
+  }
+  return pb::ServiceState::ACTIVE;
+}
+
+void SetAddress(const db::Bytes& bytes, broadbill::common::v1::Address* out) {
+  out->ParseFromString(bytes.data);
+}
+
+}  // namespace
+
+absl::StatusOr<Plans> LoadPlans(db::Tx& tx) {
+  ASSIGN_OR_RETURN(const std::vector<PlanRow> rows, db::Select<PlanRow>(tx, ""));
+  Plans out;
+  for (const PlanRow& row : rows) out[row.plan_id] = ToProto(row);
+  return out;
+}
+
+absl::StatusOr<std::vector<Bundle>> LoadBundles(db::Tx& tx, const std::vector<Uuid>& accounts,
+                                                const std::vector<Uuid>& subscriptions) {
+  const std::string where = "WHERE (account_id = ANY($1) OR subscription_id = ANY($2))";
+  ASSIGN_OR_RETURN(std::vector<SubscriptionRow> rows,
+                   db::Select<SubscriptionRow>(
+                       tx, where + " ORDER BY account_id, start_date, subscription_id", accounts,
+                       subscriptions));
+  std::vector<Uuid> ids;
+  std::vector<Uuid> owners;
+  std::map<Uuid, size_t> at;
+  std::vector<Bundle> out;
+  for (SubscriptionRow& row : rows) {
+    ids.push_back(row.subscription_id);
+    owners.push_back(row.account_id);
+    at[row.subscription_id] = out.size();
+    out.push_back({std::move(row), {}, {}, {}});
+  }
+  const std::string of = "WHERE account_id = ANY($1) AND subscription_id = ANY($2) ";
+  ASSIGN_OR_RETURN(auto changes, db::Select<ChangeRow>(tx, of + "ORDER BY effective, entered",
+                                                       owners, ids));
+  for (ChangeRow& row : changes) out[at[row.subscription_id]].changes.push_back(std::move(row));
+  ASSIGN_OR_RETURN(auto discounts, db::Select<DiscountRow>(
+                                       tx, of + "ORDER BY position, discount_id", owners, ids));
+  for (DiscountRow& row : discounts) {
+    out[at[*row.subscription_id]].discounts.push_back(std::move(row));
+  }
+  ASSIGN_OR_RETURN(auto identifiers, db::Select<IdentifierRow>(tx, of + "ORDER BY from_date, value",
+                                                               owners, ids));
+  for (IdentifierRow& row : identifiers) {
+    out[at[row.subscription_id]].identifiers.push_back(std::move(row));
+  }
+  return out;
+}
+
+pb::Company ToProto(const CompanyRow& row) {
+  pb::Company out;
+  (void)google::protobuf::util::JsonStringToMessage(row.body.text, &out);
+  out.set_company_id(row.company_id.ToText("co"));
+  out.set_code(row.code);
+  out.set_etag(std::to_string(row.version));
+  return out;
+}
+
+pb::Plan ToProto(const PlanRow& row) {
+  pb::Plan out;
+  (void)google::protobuf::util::JsonStringToMessage(row.body.text, &out);
+  out.set_plan_id(row.plan_id.ToText("pln"));
+  out.set_code(row.code);
+  out.set_etag(std::to_string(row.version));
+  return out;
+}
+
+pb::Account ToProto(const AccountRow& row, const std::vector<ContactRow>& contacts) {
+  pb::Account out;
+  out.set_account_id(row.account_id.ToText("acc"));
+  out.set_account_number(row.account_number);
+  out.set_external_id(row.external_id);
+  out.set_company_id(row.company_id.ToText("co"));
+  if (row.parent_account_id) out.set_parent_account_id(row.parent_account_id->ToText("acc"));
+  out.set_name(row.name);
+  out.set_customer_class(row.customer_class);
+  out.set_currency_code(row.currency);
+  out.set_time_zone(row.time_zone);
+  out.set_language(row.language);
+  out.set_cycle_day(row.cycle_day_values.back());
+  for (size_t i = 1; i < row.cycle_days.size(); ++i) {
+    auto* change = out.add_cycle_day_changes();
+    *change->mutable_from_date() = convert::ToProto(row.cycle_days[i]);
+    change->set_cycle_day(row.cycle_day_values[i]);
+  }
+  out.set_anchor_rule(static_cast<pb::Account::AnchorRule>(row.anchor_rule));
+  out.set_bill_ahead_days(row.bill_ahead_days);
+  out.set_terms_days(row.terms_days);
+  out.set_document_mode(static_cast<pb::Account::DocumentMode>(row.document_mode));
+  out.set_state(static_cast<pb::Account::State>(row.state));
+  SetAddress(row.billing_address, out.mutable_billing_address());
+  out.set_tax_id(row.tax_id);
+  out.set_group(row.account_group);
+  for (const ContactRow& contact : contacts) {
+    auto* to = out.add_contacts();
+    to->set_contact_id(contact.contact_id.ToText("con"));
+    to->set_name(contact.name);
+    to->set_email(contact.email);
+    to->set_phone(contact.phone);
+    to->set_receives_invoices(contact.receives_invoices);
+    to->set_receives_notices(contact.receives_notices);
+  }
+  out.set_version(row.version);
+  *out.mutable_created_at() = convert::ToProto(row.created_at);
+  *out.mutable_updated_at() = convert::ToProto(row.updated_at);
+  out.set_etag(std::to_string(row.version));
+  return out;
+}
+
+pb::Location ToProto(const LocationRow& row) {
+  pb::Location out;
+  out.set_location_id(row.location_id.ToText("loc"));
+  out.set_account_id(row.account_id.ToText("acc"));
+  out.set_external_id(row.external_id);
+  out.set_name(row.name);
+  SetAddress(row.address, out.mutable_address());
+  return out;
+}
+
+pb::Discount ToProto(const DiscountRow& row) {
+  pb::Discount out;
+  out.set_discount_id(row.discount_id.ToText("dis"));
+  out.set_account_id(row.account_id.ToText("acc"));
+  if (row.subscription_id) out.set_subscription_id(row.subscription_id->ToText("sub"));
+  out.set_label(row.label);
+  if (row.percent) *out.mutable_percent() = convert::ToProto(*row.percent);
+  if (row.amount) *out.mutable_amount() = convert::ToProto(*row.amount);
+  if (row.from_date) *out.mutable_from_date() = convert::ToProto(*row.from_date);
+  if (row.to_date) *out.mutable_to_date() = convert::ToProto(*row.to_date);
+  out.set_periods(row.periods);
+  out.set_position(row.position);
+  out.set_account_code(row.account_code);
+  return out;
+}
+
+pb::Identifier ToProto(const IdentifierRow& row) {
+  pb::Identifier out;
+  out.set_identifier_id(row.identifier_id.ToText("idn"));
+  out.set_subscription_id(row.subscription_id.ToText("sub"));
+  out.set_account_id(row.account_id.ToText("acc"));
+  out.set_kind(static_cast<pb::Identifier::Kind>(row.kind));
+  out.set_value(row.value);
+  *out.mutable_from_date() = convert::ToProto(row.from_date);
+  if (row.to_date != CivilDay::max()) *out.mutable_to_date() = convert::ToProto(row.to_date);
+  return out;
+}
+
+namespace {
+
+void SetChange(const ChangeRow& row, pb::SubscriptionChange* out) {
+  out->set_change_id(row.change_id.ToText("chg"));
+  *out->mutable_effective_date() = convert::ToProto(row.effective);
+  switch (static_cast<ChangeKind>(row.kind)) {
+    case ChangeKind::kPlan:
+      out->mutable_plan()->set_plan_id(row.plan_id->ToText("pln"));
+      out->mutable_plan()->set_keep_price_override(row.keep_price);
+      break;
+    case ChangeKind::kQuantity:
+      *out->mutable_quantity()->mutable_quantity() = convert::ToProto(*row.value);
+      break;
+    case ChangeKind::kPrice:
+      *out->mutable_price()->mutable_amount() = convert::ToProto(*row.value);
+      out->mutable_price()->set_reason(row.reason);
+      break;
+    case ChangeKind::kClearPrice: out->mutable_clear_price(); break;
+    case ChangeKind::kSuspend: out->mutable_suspend()->set_reason(row.reason); break;
+    case ChangeKind::kResume: out->mutable_resume(); break;
+    case ChangeKind::kCancel:
+      out->mutable_cancel()->set_reason(row.reason);
+      out->mutable_cancel()->set_no_refund(row.no_refund);
+      break;
+  }
+  out->set_created_by(row.created_by);
+  *out->mutable_created_at() = convert::ToProto(row.created_at);
+}
+
+}  // namespace
+
+pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, CivilDay today) {
+  const SubscriptionRow& row = bundle.row;
+  const std::vector<Segment> segments = SegmentsOf(bundle, plans);
+  pb::Subscription out;
+  out.set_subscription_id(row.subscription_id.ToText("sub"));
+  out.set_account_id(row.account_id.ToText("acc"));
+  out.set_external_id(row.external_id);
+  if (row.location_id) out.set_location_id(row.location_id->ToText("loc"));
+  out.set_plan_id(row.plan_id.ToText("pln"));
+  if (const auto plan = plans.find(row.plan_id); plan != plans.end()) {
+    out.set_plan_code(plan->second.code());
+  }
+  *out.mutable_quantity() = convert::ToProto(row.quantity);
+  *out.mutable_start_date() = convert::ToProto(row.start_date);
+  if (!segments.empty() && segments.back().days.end != CivilDay::max()) {
+    *out.mutable_end_date() = convert::ToProto(segments.back().days.end);
+  }
+  if (row.price_override) {
+    *out.mutable_price_override()->mutable_amount() = convert::ToProto(*row.price_override);
+    out.mutable_price_override()->set_reason(row.override_reason);
+  }
+  if (row.months > 0 || row.days > 0) {
+    out.mutable_recurrence()->set_months(row.months);
+    out.mutable_recurrence()->set_days(row.days);
+  }
+  if (row.paid_through) *out.mutable_paid_through() = convert::ToProto(*row.paid_through);
+  out.set_description(row.description);
+  for (const IdentifierRow& identifier : bundle.identifiers) {
+    *out.add_identifiers() = ToProto(identifier);
+  }
+  for (const DiscountRow& discount : bundle.discounts) *out.add_discounts() = ToProto(discount);
+  for (const ChangeRow& change : bundle.changes) SetChange(change, out.add_changes());
+  const pb::ServiceState::State desired = StateOn(segments, today);
+  out.mutable_service_state()->set_subscription_id(out.subscription_id());
+  out.mutable_service_state()->set_account_id(out.account_id());
+  out.mutable_service_state()->set_desired(desired);
+  out.mutable_service_state()->set_acknowledged(
+      static_cast<pb::ServiceState::State>(row.acknowledged));
+  out.mutable_service_state()->set_revision(row.version);
+  for (const Segment& segment : segments) {
+    const auto plan = plans.find(segment.plan_id);
+    if (segment.days.Contains(today) && plan != plans.end() && plan->second.has_speed()) {
+      *out.mutable_service_state()->mutable_speed() = plan->second.speed();
+    }
+  }
+  out.set_state(desired == pb::ServiceState::PENDING      ? pb::Subscription::SCHEDULED
+                : desired == pb::ServiceState::SUSPENDED  ? pb::Subscription::SUSPENDED
+                : desired == pb::ServiceState::TERMINATED ? pb::Subscription::CANCELLED
+                                                          : pb::Subscription::ACTIVE);
+  out.set_etag(std::to_string(row.version));
+  return out;
+}
+
+pb::SnapshotDiscount ToSnapshot(const DiscountRow& row, const DateInterval& days) {
+  pb::SnapshotDiscount out;
+  out.set_discount_id(row.discount_id.ToText("dis"));
+  out.set_label(row.label);
+  if (row.percent) *out.mutable_percent() = convert::ToProto(*row.percent);
+  if (row.amount) *out.mutable_amount() = convert::ToProto(*row.amount);
+  *out.mutable_from_date() = convert::ToProto(days.start);
+  if (days.end != CivilDay::max()) *out.mutable_to_date() = convert::ToProto(days.end);
+  out.set_account_code(row.account_code);
+  return out;
+}
+
+pb::SnapshotItem ToSnapshot(const Bundle& bundle, const Plans& plans, const AccountRow& account) {
+  const SubscriptionRow& row = bundle.row;
+  pb::SnapshotItem out;
+  out.set_item_id(row.subscription_id.ToText("sub"));
+  out.set_external_id(row.external_id);
+  if (row.location_id) out.set_location_id(row.location_id->ToText("loc"));
+  *out.mutable_start_date() = convert::ToProto(row.start_date);
+  if (row.paid_through) *out.mutable_paid_through() = convert::ToProto(*row.paid_through);
+  out.set_no_refund(row.no_refund);
+  const std::vector<Segment> segments = SegmentsOf(bundle, plans);
+  for (const Segment& segment : segments) {
+    const auto plan = plans.find(segment.plan_id);
+    if (plan == plans.end()) continue;
+    pb::Segment* to = out.add_segments();
+    *to->mutable_start_date() = convert::ToProto(segment.days.start);
+    if (segment.days.end != CivilDay::max()) {
+      *to->mutable_end_date() = convert::ToProto(segment.days.end);
+    }
+    to->set_cause(static_cast<pb::Segment::Cause>(segment.cause));
+    to->set_suspended(segment.suspended);
+    SetTerms(segment, bundle, plan->second, to->mutable_terms());
+  }
+  if (!segments.empty() && segments.back().days.end != CivilDay::max()) {
+    *out.mutable_end_date() = convert::ToProto(segments.back().days.end);
+  }
+  for (const ChangeRow& change : bundle.changes) {
+    const bool cancel = static_cast<ChangeKind>(change.kind) == ChangeKind::kCancel;
+    if (cancel && change.no_refund) out.set_no_refund(true);
+  }
+  if (!segments.empty() && out.segments_size() > 0) {
+    const auto& recurrence = out.segments(0).terms().recurrence();
+    const Schedule schedule =
+        Schedule::For(row.start_date, account.cycle_day_values.front(),
+                      {std::max(1, recurrence.months()), recurrence.days()}, RuleOf(account));
+    const DateInterval service{segments.front().days.start, segments.back().days.end};
+    for (const DiscountRow& discount : bundle.discounts) {
+      *out.add_discounts() = ToSnapshot(discount, DaysOf(discount, service, schedule));
+    }
+  }
+  for (const IdentifierRow& identifier : bundle.identifiers) {
+    *out.add_identifiers() = ToProto(identifier);
+  }
+  return out;
+}
+
+void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const AccountRow& account,
+                          bool created, absl::Time at, convert::Events& events) {
+  pb::Event event;
+  event.set_account_id(account.account_id.ToText("acc"));
+  event.set_event_id(Uuid::Make(at).ToText("evt"));
+  *event.mutable_at() = convert::ToProto(at);
+  pb::SubscriptionChanged* out = event.mutable_subscription_changed();
+  out->set_subscription_id(bundle.row.subscription_id.ToText("sub"));
+  out->set_account_id(event.account_id());
+  out->set_time_zone(account.time_zone);
+  broadbill::common::v1::Address address;
+  address.ParseFromString(account.billing_address.data);
+  out->set_country_code(address.country_code());
+  out->set_currency_code(account.currency);
+  *out->mutable_start_date() = convert::ToProto(bundle.row.start_date);
+  for (const IdentifierRow& identifier : bundle.identifiers) {
+    *out->add_identifiers() = ToProto(identifier);
+  }
+  for (const Segment& segment : SegmentsOf(bundle, plans)) {
+    const auto plan = plans.find(segment.plan_id);
+    if (plan == plans.end()) continue;
+    const bool same = out->plans_size() > 0 &&
+                      out->plans(out->plans_size() - 1).plan_code() == plan->second.code();
+    auto* span = same ? out->mutable_plans(out->plans_size() - 1) : out->add_plans();
+    if (!same) *span->mutable_start_date() = convert::ToProto(segment.days.start);
+    span->clear_end_date();
+    if (segment.days.end != CivilDay::max()) {
+      *span->mutable_end_date() = convert::ToProto(segment.days.end);
+    }
+    span->set_plan_code(plan->second.code());
+    if (plan->second.has_usage()) *span->mutable_usage() = plan->second.usage();
+    if (plan->second.has_voice()) *span->mutable_voice() = plan->second.voice();
+    out->set_plan_code(plan->second.code());
+    *out->mutable_recurring_price() = convert::ToProto(segment.price);
+  }
+  out->set_created(created);
+  events.Add(account.account_id, event);
+}
+
+void AddAccountEvent(const AccountRow& account, const std::vector<ContactRow>& contacts,
+                     bool created, absl::Time at, convert::Events& events) {
+  pb::Event event;
+  event.set_account_id(account.account_id.ToText("acc"));
+  event.set_event_id(Uuid::Make(at).ToText("evt"));
+  *event.mutable_at() = convert::ToProto(at);
+  *event.mutable_account_changed()->mutable_account() = ToProto(account, contacts);
+  event.mutable_account_changed()->set_created(created);
+  events.Add(account.account_id, event);
+}
+
+}  // namespace broadbill::accounts
