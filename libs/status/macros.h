@@ -11,11 +11,14 @@
 #define BROADBILL_CONCAT_INNER(a, b) a##b
 #define BROADBILL_CONCAT(a, b) BROADBILL_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                                        \
-  do {                                                               \
-    if (absl::Status bb_status = (expr); !bb_status.ok()) {          \
-      return bb_status;                                              \
-    }                                                                \
+#define RETURN_IF_ERROR(expr) \
+  BROADBILL_RETURN_IF_ERROR(BROADBILL_CONCAT(bb_status_, __COUNTER__), expr)
+
+#define BROADBILL_RETURN_IF_ERROR(var, expr)           \
+  do {                                                 \
+    if (absl::Status var = (expr); !var.ok()) {        \
+      return var;                                      \
+    }                                                  \
   } while (false)
 
 #define ASSIGN_OR_RETURN(lhs, expr) \

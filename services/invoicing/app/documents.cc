@@ -1,0 +1,681 @@
+#include <sodium.h>
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/calendar/time_zone.h"
+#include "libs/convert/convert.h"
+#include "libs/money/money.h"
+#include "libs/status/macros.h"
+#include "services/invoicing/app/invoicing_app.h"
+#include "services/invoicing/render/pdf.h"
+
+namespace broadbill::invoicing {
+namespace {
+
+// A document with all its rows.
+struct Whole {
+  DocumentRow row;
+  std::optional<PostingRow> posting;
+  bool is_void = false;
+  std::vector<LineRow> lines;
+  std::vector<TaxRow> taxes;
+};
+
+absl::StatusOr<Whole> Find(db::Tx& tx, const std::string& text) {
+  // By id, or by number.
+  Whole out;
+  const auto id = Uuid::Parse("doc", text);
+  Uuid document_id = id.ok() ? *id : Uuid();
+  if (!id.ok()) {
+    ASSIGN_OR_RETURN(const auto named,
+                     db::Select<PostingRow>(tx, "WHERE full_number = $1", text));
+    if (!named.empty()) document_id = named.front().document_id;
+  }
+  ASSIGN_OR_RETURN(const auto rows,
+                   db::Select<DocumentRow>(tx, "WHERE document_id = $1", document_id));
+  if (rows.empty()) return NotFoundError("DOCUMENT_NOT_FOUND", "there is no document " + text);
+  out.row = rows.front();
+  ASSIGN_OR_RETURN(const auto postings,
+                   db::Select<PostingRow>(tx, "WHERE document_id = $1", document_id));
+  if (!postings.empty()) out.posting = postings.front();
+  ASSIGN_OR_RETURN(const db::Result voids,
+                   tx.Exec("SELECT 1 FROM voiding WHERE document_id = $1", document_id));
+  out.is_void = !voids.empty();
+  ASSIGN_OR_RETURN(out.lines, db::Select<LineRow>(tx,
+                                                  "WHERE account_id = $1 AND document_id = $2 "
+                                                  "ORDER BY position",
+                                                  out.row.account_id, document_id));
+  ASSIGN_OR_RETURN(out.taxes, db::Select<TaxRow>(tx,
+                                                 "WHERE account_id = $1 AND document_id = $2 "
+                                                 "ORDER BY position",
+                                                 out.row.account_id, document_id));
+  return out;
+}
+
+pb::Document WholeToProto(const Whole& whole) {
+  return invoicing::ToProto(whole.row, whole.posting.has_value() ? &*whole.posting : nullptr, whole.is_void,
+                 whole.lines, whole.taxes);
+}
+
+void SetLine(const LineRow& row, const std::string& currency, int64_t tax, pb::Line* out) {
+  out->set_line_id(row.line_id.ToText("lin"));
+  out->set_position(row.position);
+  out->set_kind(static_cast<pb::Line::Kind>(row.kind));
+  if (row.item_id) out->set_item_id(row.item_id->ToText("sub"));
+  if (row.location_id) out->set_location_id(row.location_id->ToText("loc"));
+  out->set_description(row.description);
+  if (row.start_date) {
+    *out->mutable_interval() = convert::ToProto(DateInterval{*row.start_date, *row.end_date});
+  }
+  *out->mutable_quantity() = convert::ToProto(row.quantity);
+  *out->mutable_unit_price() = convert::ToProto(row.unit_price);
+  *out->mutable_amount() = convert::ToMoney(row.amount, currency);
+  *out->mutable_tax() = convert::ToMoney(tax, currency);
+  out->set_tax_class(row.tax_class);
+  out->set_account_code(row.account_code);
+  if (row.parent_line_id) out->set_parent_line_id(row.parent_line_id->ToText("lin"));
+  if (row.corrects_line_id) out->set_corrects_line_id(row.corrects_line_id->ToText("lin"));
+  if (row.corrects_document_id) {
+    out->set_corrects_document_id(row.corrects_document_id->ToText("doc"));
+  }
+  out->set_derivation(row.derivation);
+  out->set_source(row.source);
+  out->set_source_id(row.source_id);
+}
+
+void SetTax(const TaxRow& row, const std::string& currency, pb::DocumentTax* out) {
+  out->set_rule_id(row.rule_id);
+  out->set_jurisdiction_id(row.jurisdiction_id);
+  out->set_jurisdiction_code(row.jurisdiction_code);
+  out->set_jurisdiction_name(row.jurisdiction_name);
+  out->set_tax_code(row.tax_code);
+  out->set_name(row.name);
+  out->set_category(row.category);
+  *out->mutable_rate() = convert::ToProto(row.rate);
+  out->set_fixed(row.fixed);
+  out->set_inclusive(row.inclusive);
+  *out->mutable_base() = convert::ToMoney(row.base, currency);
+  *out->mutable_exempt() = convert::ToMoney(row.exempt, currency);
+  out->set_exempt_reason(row.exempt_reason);
+  *out->mutable_unrounded() = convert::ToProto(row.unrounded);
+  *out->mutable_amount() = convert::ToMoney(row.amount, currency);
+  for (size_t i = 0; i < row.line_ids.size(); ++i) {
+    pb::DocumentTaxShare* share = out->add_shares();
+    share->set_line_id(row.line_ids[i].ToText("lin"));
+    *share->mutable_base() = convert::ToMoney(row.line_bases[i], currency);
+    *share->mutable_exempt() = convert::ToMoney(row.line_exempts[i], currency);
+    *share->mutable_amount() = convert::ToMoney(row.line_amounts[i], currency);
+  }
+}
+
+// ---- rendering
+
+std::string LongDate(CivilDay day) {
+  static const char* const kMonths[] = {"January",   "February", "March",    "April",
+                                        "May",       "June",     "July",     "August",
+                                        "September", "October",  "November", "December"};
+  return absl::StrCat(kMonths[day.month() - 1], " ", day.day(), ", ", day.year());
+}
+
+std::string ShortInterval(CivilDay start, CivilDay end) {
+  static const char* const kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const CivilDay last = end - 1;
+  return absl::StrCat(kMonths[start.month() - 1], " ", start.day(),
+                      start.year() != last.year() ? absl::StrCat(", ", start.year()) : "", " – ",
+                      kMonths[last.month() - 1], " ", last.day(), ", ", last.year());
+}
+
+RenderParty ToParty(const pb::Party& party) {
+  RenderParty out;
+  out.name = party.name();
+  for (const std::string& line : party.address().lines()) out.address.push_back(line);
+  std::string city = party.address().city();
+  if (!party.address().region().empty()) city += ", " + party.address().region();
+  if (!party.address().postal_code().empty()) city += " " + party.address().postal_code();
+  out.address.push_back(city);
+  out.tax_id = party.tax_id();
+  out.contact = party.email();
+  if (!party.phone().empty()) out.contact += (out.contact.empty() ? "" : " · ") + party.phone();
+  return out;
+}
+
+std::string LocationText(const pb::Document& document, const std::string& location_id) {
+  for (const pb::DocumentLocation& location : document.locations()) {
+    if (location.location_id() != location_id) continue;
+    std::string out = location.name();
+    for (const std::string& line : location.address().lines()) {
+      out += (out.empty() ? "" : " · ") + line;
+    }
+    return out + (location.address().city().empty() ? "" : ", " + location.address().city());
+  }
+  return "";
+}
+
+RenderInput ToRender(const Whole& whole) {
+  const pb::Document document = WholeToProto(whole);
+  const DocumentRow& row = whole.row;
+  const auto exponent_or = CurrencyExponent(row.currency);
+  const int exponent = exponent_or.ok() ? *exponent_or : 2;
+  // A credit note shows what it gives as positive amounts.
+  const int64_t sign = row.kind == 2 ? -1 : 1;
+  const auto amount = [&](int64_t minor) { return FormatMinorGrouped(sign * minor, exponent); };
+  RenderInput in;
+  in.title = !whole.posting ? "Draft" : row.kind == 2 ? "Credit note" : "Invoice";
+  in.number = whole.posting ? whole.posting->full_number : "";
+  const CivilDay date = whole.posting ? whole.posting->invoice_date : row.as_of;
+  in.issue_date = LongDate(date);
+  in.iso_date = FormatDate(date);
+  if (row.kind == 1) in.due_date = LongDate(whole.posting ? whole.posting->due_date : date + row.due_days);
+  if (row.service_start) in.period = ShortInterval(*row.service_start, *row.service_end);
+  in.account_number = document.customer().account_number();
+  in.seller = ToParty(document.seller());
+  in.customer = ToParty(document.customer());
+  if (!document.seller().logo_color().empty()) in.accent = document.seller().logo_color();
+  in.letter = document.seller().address().country_code().empty() ||
+              document.seller().address().country_code() == "US" ||
+              document.seller().address().country_code() == "CA";
+  std::map<std::string, size_t> groups;
+  for (const LineRow& line : whole.lines) {
+    const std::string location = line.location_id ? line.location_id->ToText("loc") : "";
+    auto [group, fresh] = groups.emplace(location, in.groups.size());
+    if (fresh) in.groups.push_back({LocationText(document, location), {}, ""});
+    RenderLine out;
+    out.description = line.kind == 7 && line.amount <= 0 ? "Credit: " + line.description
+                                                         : line.description;
+    if (line.start_date) out.detail = ShortInterval(*line.start_date, *line.end_date);
+    const bool derived = line.kind == static_cast<int16_t>(LineKind::kUsage) ||
+                         line.kind == static_cast<int16_t>(LineKind::kVoice);
+    if (derived) out.detail += (out.detail.empty() ? "" : " · ") + line.derivation;
+    out.is_discount = line.kind == static_cast<int16_t>(LineKind::kDiscount);
+    if (!line.quantity.IsZero()) {
+      out.quantity = line.quantity.ToString();
+      const auto price = Fraction::MinorUnits(line.unit_price, exponent).Round();
+      out.unit_price = price.ok() ? FormatMinorGrouped(*price, exponent) : "";
+    }
+    out.amount = amount(line.amount);
+    in.groups[group->second].lines.push_back(std::move(out));
+  }
+  for (const TaxRow& tax : whole.taxes) {
+    if (tax.amount == 0) continue;
+    in.taxes.push_back({tax.name.empty() ? tax.jurisdiction_name : tax.name,
+                        tax.fixed ? "" : tax.rate.ToString() + " %", amount(tax.base),
+                        amount(tax.amount)});
+  }
+  in.totals = {{"Subtotal", amount(row.net), false}, {"Taxes and fees", amount(row.tax), false}};
+  in.payable = {row.kind == 2 ? "Credited" : "Amount due",
+                FormatMoney(sign * row.total, row.currency), true};
+  if (row.kind == 1 && whole.posting) {
+    if (!document.seller().payment_instructions().empty()) {
+      in.payment.push_back(document.seller().payment_instructions());
+    }
+    in.payment.push_back("Please quote the reference " + in.number + " with your payment by " +
+                         in.due_date + ".");
+    in.payment_code = absl::StrCat("BROADBILL:", in.number, ":", FormatMinor(row.total, exponent),
+                                   ":", row.currency);
+  }
+  return in;
+}
+
+std::string ToCsv(const Whole& whole) {
+  const auto exponent = CurrencyExponent(whole.row.currency);
+  std::string out = "position,description,start_date,end_date,quantity,unit_price,amount,tax_class\n";
+  for (const LineRow& line : whole.lines) {
+    std::string text = line.description;
+    for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) {
+      text.insert(at, "\"");
+    }
+    absl::StrAppend(&out, line.position, ",\"", text, "\",",
+                    line.start_date ? FormatDate(*line.start_date) : "", ",",
+                    line.end_date ? FormatDate(*line.end_date) : "", ",", line.quantity.ToString(),
+                    ",", line.unit_price.ToString(), ",",
+                    FormatMinor(line.amount, exponent.ok() ? *exponent : 2), ",", line.tax_class,
+                    "\n");
+  }
+  return out;
+}
+
+std::string Sha256(const std::string& text) {
+  std::string out(crypto_hash_sha256_BYTES, '\0');
+  crypto_hash_sha256(reinterpret_cast<unsigned char*>(out.data()),
+                     reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  return absl::BytesToHexString(out);
+}
+
+}  // namespace
+
+pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_void,
+                     const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes) {
+  pb::Document out;
+  out.ParseFromString(row.parties.data);
+  out.mutable_seller()->clear_account_number();
+  out.set_document_id(row.document_id.ToText("doc"));
+  out.set_kind(static_cast<pb::Document::Kind>(row.kind));
+  out.set_state(is_void ? pb::Document::VOID : posting ? pb::Document::POSTED : pb::Document::DRAFT);
+  out.set_account_id(row.account_id.ToText("acc"));
+  out.set_account_version(row.account_version);
+  out.set_company_id(row.company_id.ToText("co"));
+  if (row.run_id) out.set_bill_run_id(row.run_id->ToText("run"));
+  if (row.corrects_document_id) {
+    out.set_corrects_document_id(row.corrects_document_id->ToText("doc"));
+  }
+  out.set_currency_code(row.currency);
+  *out.mutable_as_of() = convert::ToProto(row.as_of);
+  if (posting != nullptr) {
+    out.set_number(posting->full_number);
+    *out.mutable_invoice_date() = convert::ToProto(posting->invoice_date);
+    *out.mutable_due_date() = convert::ToProto(posting->due_date);
+    *out.mutable_posted_at() = convert::ToProto(posting->posted_at);
+    out.set_payment_reference(posting->full_number);
+  }
+  if (row.service_start) {
+    *out.mutable_service_period() = convert::ToProto(DateInterval{*row.service_start, *row.service_end});
+  }
+  *out.mutable_net() = convert::ToMoney(row.net, row.currency);
+  *out.mutable_tax() = convert::ToMoney(row.tax, row.currency);
+  *out.mutable_total() = convert::ToMoney(row.total, row.currency);
+  std::map<Uuid, int64_t> line_taxes;
+  for (const TaxRow& tax : taxes) {
+    SetTax(tax, row.currency, out.add_taxes());
+    for (size_t i = 0; i < tax.line_ids.size(); ++i) line_taxes[tax.line_ids[i]] += tax.line_amounts[i];
+  }
+  for (const LineRow& line : lines) {
+    SetLine(line, row.currency, line_taxes[line.line_id], out.add_lines());
+  }
+  out.set_language(row.language);
+  *out.mutable_created_at() = convert::ToProto(row.created_at);
+  out.set_etag(posting ? "posted" : is_void ? "void" : "draft");
+  return out;
+}
+
+absl::StatusOr<pb::Document> InvoicingApp::GetDocument(const rpc::Context&,
+                                                       const pb::GetDocumentRequest& request) {
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  return WholeToProto(whole);
+}
+
+absl::StatusOr<pb::ListDocumentsResponse> InvoicingApp::ListDocuments(
+    const rpc::Context&, const pb::ListDocumentsRequest& request) {
+  Violations violations;
+  const auto account = convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const auto run = convert::ReadOptionalId("run", request.bill_run_id(), "bill_run_id", violations);
+  const auto from =
+      convert::ReadOptionalDate(request.invoice_date_from(), "invoice_date_from", violations);
+  const auto to = convert::ReadOptionalDate(request.invoice_date_to(), "invoice_date_to", violations);
+  const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const std::string token, convert::ReadPageToken(request.page_token()));
+  Uuid after;
+  if (!token.empty()) {
+    ASSIGN_OR_RETURN(after, Uuid::FromHex(token));
+  }
+  std::vector<int16_t> kinds(request.kinds().begin(), request.kinds().end());
+  const auto wants = [&](pb::Document::State state) {
+    return request.states_size() == 0 ||
+           std::find(request.states().begin(), request.states().end(), state) !=
+               request.states().end();
+  };
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(
+      auto rows,
+      db::Select<DocumentRow>(
+          tx,
+          "d WHERE document_id > $1 AND ($2::uuid IS NULL OR account_id = $2) AND "
+          "($3::uuid IS NULL OR run_id = $3) AND (cardinality($4) = 0 OR kind = ANY($4)) AND "
+          "($5::date IS NULL OR EXISTS (SELECT 1 FROM posting p WHERE p.document_id = "
+          "d.document_id AND p.invoice_date >= $5)) AND ($6::date IS NULL OR EXISTS (SELECT 1 FROM "
+          "posting p WHERE p.document_id = d.document_id AND p.invoice_date <= $6)) AND "
+          "CASE WHEN EXISTS (SELECT 1 FROM posting p WHERE p.document_id = d.document_id) THEN $7 "
+          "WHEN EXISTS (SELECT 1 FROM voiding v WHERE v.document_id = d.document_id) THEN $8 "
+          "ELSE $9 END ORDER BY document_id LIMIT $10",
+          after, account, run, kinds, from, to, wants(pb::Document::POSTED),
+          wants(pb::Document::VOID), wants(pb::Document::DRAFT), int64_t{size} + 1));
+  pb::ListDocumentsResponse response;
+  if (rows.size() > static_cast<size_t>(size)) {
+    rows.resize(static_cast<size_t>(size));
+    response.set_next_page_token(convert::MakePageToken(rows.back().document_id.ToHex()));
+  }
+  std::vector<Uuid> ids;
+  for (const DocumentRow& row : rows) ids.push_back(row.document_id);
+  ASSIGN_OR_RETURN(const auto postings,
+                   db::Select<PostingRow>(tx, "WHERE document_id = ANY($1)", ids));
+  ASSIGN_OR_RETURN(const db::Result voids,
+                   tx.Exec("SELECT document_id FROM voiding WHERE document_id = ANY($1)", ids));
+  ASSIGN_OR_RETURN(const auto lines,
+                   db::Select<LineRow>(tx, "WHERE document_id = ANY($1) ORDER BY position", ids));
+  ASSIGN_OR_RETURN(const auto taxes,
+                   db::Select<TaxRow>(tx, "WHERE document_id = ANY($1) ORDER BY position", ids));
+  std::map<Uuid, Whole> wholes;
+  for (const LineRow& line : lines) wholes[line.document_id].lines.push_back(line);
+  for (const TaxRow& tax : taxes) wholes[tax.document_id].taxes.push_back(tax);
+  for (const PostingRow& posting : postings) wholes[posting.document_id].posting = posting;
+  for (int i = 0; i < voids.size(); ++i) wholes[voids.Get<Uuid>(i, 0)].is_void = true;
+  for (const DocumentRow& row : rows) {
+    Whole& whole = wholes[row.document_id];
+    whole.row = row;
+    *response.add_documents() = WholeToProto(whole);
+  }
+  return response;
+}
+
+absl::StatusOr<pb::ListLinesResponse> InvoicingApp::ListLines(const rpc::Context&,
+                                                              const pb::ListLinesRequest& request) {
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  pb::ListLinesResponse response;
+  *response.mutable_lines() = WholeToProto(whole).lines();
+  return response;
+}
+
+absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
+    const rpc::Context&, const pb::ExplainLineRequest& request) {
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  const pb::Document document = WholeToProto(whole);
+  for (const pb::Line& line : document.lines()) {
+    if (line.line_id() != request.line_id()) continue;
+    pb::LineExplanation out;
+    *out.mutable_line() = line;
+    out.set_rule(pb::Line::Kind_Name(line.kind()));
+    (*out.mutable_inputs())["unit_price"] = line.unit_price().value();
+    (*out.mutable_inputs())["quantity"] = line.quantity().value();
+    out.add_steps(line.derivation());
+    const auto id = Uuid::Parse("lin", line.line_id());
+    ASSIGN_OR_RETURN(const auto corrections,
+                     db::Select<LineRow>(tx, "WHERE corrects_line_id = $1", id.ok() ? *id : Uuid()));
+    int64_t left = 0;
+    for (const LineRow& row : whole.lines) {
+      if (row.line_id.ToText("lin") == line.line_id()) left = row.amount;
+    }
+    for (const LineRow& row : corrections) {
+      SetLine(row, whole.row.currency, 0, out.add_corrections());
+      left += row.amount;
+    }
+    *out.mutable_left() = convert::ToMoney(left, whole.row.currency);
+    return out;
+  }
+  return NotFoundError("LINE_NOT_FOUND", "the document has no such line");
+}
+
+absl::StatusOr<pb::RenderDocumentResponse> InvoicingApp::RenderDocument(
+    const rpc::Context&, const pb::RenderDocumentRequest& request) {
+  const bool csv = request.format() == pb::RenderDocumentRequest::CSV;
+  const auto format = static_cast<int32_t>(csv ? pb::RenderDocumentRequest::CSV
+                                               : pb::RenderDocumentRequest::PDF);
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  pb::RenderDocumentResponse response;
+  response.set_content_type(csv ? "text/csv" : "application/pdf");
+  const std::string name = whole.posting ? whole.posting->full_number : "draft";
+  response.set_file_name(name + (csv ? ".csv" : ".pdf"));
+  ASSIGN_OR_RETURN(const db::Result kept,
+                   tx.Exec("SELECT content, sha256 FROM rendering WHERE document_id = $1 AND "
+                           "format = $2",
+                           whole.row.document_id, format));
+  if (!kept.empty()) {
+    response.set_content(kept.Get<db::Bytes>(0, 0).data);
+    response.set_sha256(kept.Get<std::string>(0, 1));
+    return response;
+  }
+  tx.Rollback();
+  std::string content;
+  if (csv) {
+    content = ToCsv(whole);
+  } else {
+    ASSIGN_OR_RETURN(content, RenderPdf(ToRender(whole)));
+  }
+  response.set_sha256(Sha256(content));
+  // The bytes first delivered of a posted document are kept; drafts may still change.
+  if (whole.posting.has_value()) {
+    RETURN_IF_ERROR(pool_->Exec("INSERT INTO rendering VALUES ($1, $2, $3, $4, $5) "
+                                "ON CONFLICT DO NOTHING",
+                                whole.row.document_id, format, db::Bytes{content},
+                                response.sha256(), clock_.Now())
+                        .status());
+  }
+  response.set_content(std::move(content));
+  return response;
+}
+
+absl::StatusOr<pb::PreviewAccountResponse> InvoicingApp::PreviewAccount(
+    const rpc::Context&, const pb::PreviewAccountRequest& request) {
+  Violations violations;
+  const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  const CivilDay as_of = convert::ReadOptionalDate(request.as_of(), "as_of", violations)
+                             .value_or(DateIn(clock_.Now(), absl::UTCTimeZone()));
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const auto drafts,
+                   assembler_.MakeDrafts({account}, {as_of, std::nullopt, 0}));
+  pb::PreviewAccountResponse response;
+  for (const Draft& draft : drafts) {
+    if (draft.document.has_value()) {
+      *response.add_documents() =
+          invoicing::ToProto(*draft.document, nullptr, false, draft.lines, draft.taxes);
+    }
+    for (const Problem& problem : draft.problems) {
+      pb::RunException* out = response.add_exceptions();
+      out->set_account_id(request.account_id());
+      out->set_reason(problem.reason);
+      out->set_message(problem.message);
+    }
+  }
+  return response;
+}
+
+absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& context,
+                                                        const pb::PostDocumentRequest& request) {
+  Violations violations;
+  const auto given = convert::ReadOptionalDate(request.posting_date(), "posting_date", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  std::vector<db::FeedEvent> posted;
+  return convert::Write<pb::Document>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
+        ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+        if (whole.posting.has_value() || whole.is_void) {
+          return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be posted");
+        }
+        const CivilDay date = given.value_or(
+            std::max(whole.row.as_of, DateIn(clock_.Now(), absl::UTCTimeZone())));
+        posted.clear();
+        RETURN_IF_ERROR(PostDocuments(tx, {whole.row}, date, clock_.Now(), posted));
+        pb::Event event;
+        event.ParseFromString(posted.front().body);
+        events.Add(whole.row.account_id, event);
+        ASSIGN_OR_RETURN(const Whole now, Find(tx, request.document_id()));
+        return WholeToProto(now);
+      });
+}
+
+// A void draft releases what it covered: coverage, usage and charges are as if it had never been.
+absl::StatusOr<pb::Document> InvoicingApp::VoidDocument(const rpc::Context& context,
+                                                        const pb::VoidDocumentRequest& request) {
+  return convert::Write<pb::Document>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
+        ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+        if (whole.posting.has_value() || whole.is_void) {
+          return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be voided");
+        }
+        ASSIGN_OR_RETURN(const CoverageMap coverage, LoadCoverage(tx, {whole.row.account_id}));
+        std::vector<CoverageUpdate> updates;
+        for (const auto& [item, state] : coverage) {
+          CoverageUpdate update{whole.row.account_id, item, state.version, {}};
+          for (const Piece& piece : state.pieces) {
+            if (piece.document_id != whole.row.document_id) update.pieces.push_back(piece);
+          }
+          if (update.pieces.size() != state.pieces.size()) updates.push_back(std::move(update));
+        }
+        RETURN_IF_ERROR(SaveCoverage(tx, updates));
+        for (const LineRow& line : whole.lines) {
+          if (line.source != "usage" || !line.item_id || !line.start_date) continue;
+          RETURN_IF_ERROR(tx.Exec("UPDATE usage_billed SET billed_minor = billed_minor - $5 "
+                                  "WHERE account_id = $1 AND item_id = $2 AND meter = $3 AND "
+                                  "period_start = $4",
+                                  line.account_id, *line.item_id, line.source_id, *line.start_date,
+                                  line.amount)
+                              .status());
+        }
+        RETURN_IF_ERROR(tx.Exec("UPDATE pending_charge SET state = 1, document_id = NULL "
+                                "WHERE account_id = $1 AND document_id = $2",
+                                whole.row.account_id, whole.row.document_id)
+                            .status());
+        RETURN_IF_ERROR(tx.Exec("INSERT INTO voiding VALUES ($1, $2, $3, $4)",
+                                whole.row.document_id, whole.row.account_id, request.reason(),
+                                clock_.Now())
+                            .status());
+        pb::Event event;
+        event.set_account_id(whole.row.account_id.ToText("acc"));
+        event.set_event_id(Uuid::Make(clock_.Now()).ToText("evt"));
+        *event.mutable_at() = convert::ToProto(clock_.Now());
+        event.mutable_document_voided()->set_document_id(request.document_id());
+        event.mutable_document_voided()->set_reason(request.reason());
+        events.Add(whole.row.account_id, event);
+        ASSIGN_OR_RETURN(const Whole now, Find(tx, request.document_id()));
+        return WholeToProto(now);
+      });
+}
+
+namespace {
+
+// Credit lines of a manual credit note: capped by what is left of each line, tax in proportion.
+absl::Status MakeCredit(db::Tx& tx, const Whole& original, const pb::CreateCreditNoteRequest& request,
+                        absl::Time now, Draft& out) {
+  DocumentRow document = original.row;
+  document.document_id = Uuid::Make(now);
+  document.kind = 2;
+  document.run_id.reset();
+  document.corrects_document_id = original.row.document_id;
+  document.net = document.tax = 0;
+  document.held = false;
+  document.created_at = now;
+  Violations violations;
+  for (int i = 0; i < std::max(1, request.lines_size()); ++i) {
+    for (const LineRow& line : original.lines) {
+      const bool all = request.lines_size() == 0;
+      if (!all && request.lines(i).line_id() != line.line_id.ToText("lin")) continue;
+      ASSIGN_OR_RETURN(const db::Result prior,
+                       tx.Exec("SELECT coalesce(sum(amount), 0)::int8 FROM line "
+                               "WHERE corrects_line_id = $1",
+                               line.line_id));
+      const int64_t credited = -prior.Get<int64_t>(0, 0);
+      const int64_t left = line.amount - credited;
+      int64_t amount = left;
+      if (!all && request.lines(i).has_amount()) {
+        amount = convert::ReadMoney(request.lines(i).amount(), document.currency, "lines.amount",
+                                    violations);
+      }
+      violations.Require(line.amount >= 0 ? amount <= left && amount >= 0 : amount == left,
+                         absl::StrCat("lines[", i, "].amount"),
+                         absl::StrCat("at most ", FormatMinor(left, 2), " is left of the line"));
+      if (amount == 0) continue;
+      LineRow credit = line;
+      credit.document_id = document.document_id;
+      credit.position = static_cast<int32_t>(out.lines.size()) + 1;
+      credit.line_id = Uuid::Make(now);
+      credit.kind = static_cast<int16_t>(LineKind::kCredit);
+      credit.amount = -amount;
+      credit.parent_line_id.reset();
+      credit.corrects_line_id = line.line_id;
+      credit.corrects_document_id = original.row.document_id;
+      credit.derivation = request.reason();
+      document.net += credit.amount;
+      for (const TaxRow& tax : original.taxes) {
+        const auto at = std::find(tax.line_ids.begin(), tax.line_ids.end(), line.line_id);
+        if (at == tax.line_ids.end() || line.amount == 0) continue;
+        const int64_t share = tax.line_amounts[static_cast<size_t>(at - tax.line_ids.begin())];
+        const auto part = [&](int64_t of) {
+          return static_cast<int64_t>(RoundDiv(Int128{share} * of, line.amount));
+        };
+        TaxRow row = tax;
+        row.document_id = document.document_id;
+        row.position = static_cast<int32_t>(out.taxes.size()) + 1;
+        row.amount = -(part(credited + amount) - part(credited));
+        row.base = -amount;
+        row.exempt = 0;
+        row.unrounded = Decimal();
+        row.line_ids = {credit.line_id};
+        row.line_bases = {row.base};
+        row.line_exempts = {0};
+        row.line_amounts = {row.amount};
+        document.tax += row.amount;
+        out.taxes.push_back(std::move(row));
+      }
+      out.lines.push_back(std::move(credit));
+    }
+  }
+  RETURN_IF_ERROR(violations.ToStatus());
+  if (out.lines.empty()) {
+    return FailedPreconditionError("NOTHING_LEFT", "nothing is left to credit of these lines");
+  }
+  document.total = document.net + document.tax;
+  out.account_id = document.account_id;
+  out.currency = document.currency;
+  out.document = document;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<pb::Document> InvoicingApp::CreateCreditNote(
+    const rpc::Context& context, const pb::CreateCreditNoteRequest& request) {
+  Violations violations;
+  violations.Require(!request.reason().empty(), "reason", "is required");
+  const auto given = convert::ReadOptionalDate(request.posting_date(), "posting_date", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return convert::Write<pb::Document>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
+        ASSIGN_OR_RETURN(const Whole original, Find(tx, request.document_id()));
+        if (!original.posting.has_value()) {
+          return FailedPreconditionError("DOCUMENT_STATE", "only a posted document can be credited");
+        }
+        Draft draft;
+        RETURN_IF_ERROR(MakeCredit(tx, original, request, clock_.Now(), draft));
+        RETURN_IF_ERROR(SaveDrafts(tx, {draft}));
+        if (request.post()) {
+          const CivilDay date = given.value_or(std::max(
+              original.posting->invoice_date, DateIn(clock_.Now(), absl::UTCTimeZone())));
+          std::vector<db::FeedEvent> posted;
+          RETURN_IF_ERROR(PostDocuments(tx, {*draft.document}, date, clock_.Now(), posted));
+          pb::Event event;
+          event.ParseFromString(posted.front().body);
+          events.Add(draft.account_id, event);
+        }
+        ASSIGN_OR_RETURN(const Whole made, Find(tx, draft.document->document_id.ToText("doc")));
+        return WholeToProto(made);
+      });
+}
+
+absl::StatusOr<pb::ListCoverageResponse> InvoicingApp::ListCoverage(
+    const rpc::Context&, const pb::ListCoverageRequest& request) {
+  Violations violations;
+  const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(const CoverageMap coverage, LoadCoverage(tx, {account}));
+  pb::ListCoverageResponse response;
+  for (const auto& [item, state] : coverage) {
+    const DateSet covered = CoveredDays(state.pieces);
+    DateSet gaps;
+    if (!covered.empty()) {
+      gaps.Add({covered.intervals().front().start, covered.intervals().back().end});
+      for (const DateInterval& days : covered.intervals()) gaps.Subtract(days);
+    }
+    if (request.gaps_only() && gaps.empty()) continue;
+    pb::ItemCoverage* out = response.add_items();
+    out->set_account_id(request.account_id());
+    out->set_item_id(item.ToText("sub"));
+    for (const DateInterval& days : covered.intervals()) *out->add_covered() = convert::ToProto(days);
+    for (const DateInterval& days : gaps.intervals()) *out->add_gaps() = convert::ToProto(days);
+    out->set_covered_days(covered.days());
+  }
+  return response;
+}
+
+}  // namespace broadbill::invoicing

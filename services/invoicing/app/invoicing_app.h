@@ -1,0 +1,94 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "broadbill/invoicing/v1/bill_run.pb.h"
+#include "broadbill/invoicing/v1/document.pb.h"
+#include "broadbill/invoicing/v1/events.pb.h"
+#include "broadbill/invoicing/v1/pending_charge.pb.h"
+#include "broadbill/invoicing/v1/preview.pb.h"
+#include "libs/convert/write.h"
+#include "libs/feed/consumer.h"
+#include "libs/jobs/jobs.h"
+#include "libs/rpc/host.h"
+#include "services/invoicing/app/assemble.h"
+
+namespace broadbill::invoicing {
+
+class InvoicingApp {
+ public:
+  InvoicingApp(std::shared_ptr<db::Pool> pool, const Clock& clock, Assembler::Peers peers)
+      : pool_(pool), clock_(clock), peers_(peers), assembler_(pool, clock, peers) {}
+
+  // runs.cc
+  absl::StatusOr<pb::BillRun> CreateBillRun(const rpc::Context&, const pb::CreateBillRunRequest&);
+  absl::StatusOr<pb::BillRun> GetBillRun(const rpc::Context&, const pb::GetBillRunRequest&);
+  absl::StatusOr<pb::ListBillRunsResponse> ListBillRuns(const rpc::Context&,
+                                                        const pb::ListBillRunsRequest&);
+  absl::StatusOr<std::unique_ptr<rpc::StreamSource<pb::BillRun>>> WatchBillRun(
+      const rpc::Context&, const pb::WatchBillRunRequest&);
+  absl::StatusOr<pb::BillRun> PostBillRun(const rpc::Context&, const pb::PostBillRunRequest&);
+  absl::StatusOr<pb::BillRun> CancelBillRun(const rpc::Context&, const pb::CancelBillRunRequest&);
+  absl::StatusOr<pb::ListRunExceptionsResponse> ListRunExceptions(
+      const rpc::Context&, const pb::ListRunExceptionsRequest&);
+  absl::StatusOr<pb::RetryRunExceptionsResponse> RetryRunExceptions(
+      const rpc::Context&, const pb::RetryRunExceptionsRequest&);
+  // A worker: claims chunks and posts finished ones until told to stop.
+  void Work(rpc::Background& background);
+
+  // documents.cc
+  absl::StatusOr<pb::Document> GetDocument(const rpc::Context&, const pb::GetDocumentRequest&);
+  absl::StatusOr<pb::ListDocumentsResponse> ListDocuments(const rpc::Context&,
+                                                          const pb::ListDocumentsRequest&);
+  absl::StatusOr<pb::ListLinesResponse> ListLines(const rpc::Context&, const pb::ListLinesRequest&);
+  absl::StatusOr<pb::LineExplanation> ExplainLine(const rpc::Context&,
+                                                  const pb::ExplainLineRequest&);
+  absl::StatusOr<pb::RenderDocumentResponse> RenderDocument(const rpc::Context&,
+                                                            const pb::RenderDocumentRequest&);
+  absl::StatusOr<pb::PreviewAccountResponse> PreviewAccount(const rpc::Context&,
+                                                            const pb::PreviewAccountRequest&);
+  absl::StatusOr<pb::Document> PostDocument(const rpc::Context&, const pb::PostDocumentRequest&);
+  absl::StatusOr<pb::Document> VoidDocument(const rpc::Context&, const pb::VoidDocumentRequest&);
+  absl::StatusOr<pb::Document> CreateCreditNote(const rpc::Context&,
+                                                const pb::CreateCreditNoteRequest&);
+  absl::StatusOr<pb::ListCoverageResponse> ListCoverage(const rpc::Context&,
+                                                        const pb::ListCoverageRequest&);
+
+  // charges.cc
+  absl::StatusOr<pb::PendingCharge> CreatePendingCharge(const rpc::Context&,
+                                                        const pb::CreatePendingChargeRequest&);
+  absl::StatusOr<pb::ListPendingChargesResponse> ListPendingCharges(
+      const rpc::Context&, const pb::ListPendingChargesRequest&);
+  absl::StatusOr<pb::PendingCharge> CancelPendingCharge(const rpc::Context&,
+                                                        const pb::CancelPendingChargeRequest&);
+  // Payments' feed: late fees become pending charges, once each.
+  absl::Status OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
+
+ private:
+  absl::StatusOr<bool> DraftOneChunk();
+  absl::StatusOr<bool> PostOneChunk();
+  absl::Status DraftChunk(const jobs::Claim& claim, const RunRow& run, const ChunkRow& chunk);
+  absl::Status SaveChunk(const jobs::Claim& claim, const RunRow& run, const ChunkRow& chunk,
+                         const std::vector<Draft>& drafts);
+
+  const std::shared_ptr<db::Pool> pool_;
+  const Clock& clock_;
+  const Assembler::Peers peers_;
+  const Assembler assembler_;
+};
+
+// documents.cc: rows to messages.
+pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_void,
+                     const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes);
+// Writes the drafts' rows in the given transaction.
+absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts);
+// Numbers, posting rows and events of documents, in the order given; part of a transaction whose last
+// statement is appending the events.
+absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents,
+                           CivilDay invoice_date, absl::Time now,
+                           std::vector<db::FeedEvent>& events);
+
+}  // namespace broadbill::invoicing

@@ -1,0 +1,200 @@
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/convert/convert.h"
+#include "libs/money/money.h"
+#include "libs/status/macros.h"
+#include "services/invoicing/app/invoicing_app.h"
+
+namespace broadbill::invoicing {
+namespace {
+
+std::string SeriesOf(const DocumentRow& document, CivilDay date) {
+  return absl::StrCat(document.company_id.ToText("co"), "/", document.kind == 2 ? "CN" : "INV", "/",
+                      date.year());
+}
+
+pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& posting,
+                           const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes) {
+  pb::Document parties;
+  parties.ParseFromString(document.parties.data);
+  pb::DocumentPosted out;
+  out.set_document_id(document.document_id.ToText("doc"));
+  out.set_kind(static_cast<pb::Document::Kind>(document.kind));
+  out.set_number(posting.full_number);
+  out.set_account_id(document.account_id.ToText("acc"));
+  out.set_account_number(parties.customer().account_number());
+  out.set_company_id(document.company_id.ToText("co"));
+  if (document.run_id) out.set_bill_run_id(document.run_id->ToText("run"));
+  if (document.corrects_document_id) {
+    out.set_corrects_document_id(document.corrects_document_id->ToText("doc"));
+  }
+  out.set_currency_code(document.currency);
+  const auto exponent = CurrencyExponent(document.currency);
+  out.set_currency_exponent(exponent.ok() ? *exponent : 2);
+  *out.mutable_invoice_date() = convert::ToProto(posting.invoice_date);
+  *out.mutable_due_date() = convert::ToProto(posting.due_date);
+  out.set_net_minor(document.net);
+  out.set_tax_minor(document.tax);
+  out.set_total_minor(document.total);
+  for (const LineRow& line : lines) {
+    pb::PostedLine* to = out.add_lines();
+    to->set_line_id(line.line_id.ToText("lin"));
+    to->set_kind(static_cast<pb::Line::Kind>(line.kind));
+    if (line.item_id) to->set_item_id(line.item_id->ToText("sub"));
+    to->set_account_code(line.account_code);
+    to->set_tax_class(line.tax_class);
+    if (line.start_date) {
+      *to->mutable_interval() = convert::ToProto(DateInterval{*line.start_date, *line.end_date});
+    }
+    to->set_amount_minor(line.amount);
+    to->set_description(line.description);
+    if (line.corrects_line_id) to->set_corrects_line_id(line.corrects_line_id->ToText("lin"));
+    to->set_source(line.source);
+    to->set_source_id(line.source_id);
+  }
+  for (const TaxRow& tax : taxes) {
+    pb::PostedTax* to = out.add_taxes();
+    to->set_rule_id(tax.rule_id);
+    to->set_jurisdiction_id(tax.jurisdiction_id);
+    to->set_jurisdiction_code(tax.jurisdiction_code);
+    to->set_jurisdiction_name(tax.jurisdiction_name);
+    to->set_tax_code(tax.tax_code);
+    to->set_name(tax.name);
+    *to->mutable_rate() = convert::ToProto(tax.rate);
+    to->set_base_minor(tax.base);
+    to->set_exempt_minor(tax.exempt);
+    to->set_exempt_reason(tax.exempt_reason);
+    to->set_amount_minor(tax.amount);
+    to->set_inclusive(tax.inclusive);
+  }
+  out.set_customer_name(parties.customer().name());
+  out.set_customer_email(parties.customer().email());
+  out.set_language(document.language);
+  out.set_customer_class(parties.customer().customer_class());
+  out.set_payment_reference(posting.full_number);
+  return out;
+}
+
+// The next numbers of a series, gap-free and never going back in date.
+absl::StatusOr<int64_t> TakeNumbers(db::Tx& tx, const std::string& series, int64_t count,
+                                    CivilDay date) {
+  RETURN_IF_ERROR(tx.Exec("INSERT INTO series VALUES ($1, 1, $2) ON CONFLICT DO NOTHING", series,
+                          date)
+                      .status());
+  ASSIGN_OR_RETURN(const db::Result row,
+                   tx.Exec("SELECT next_number, last_date FROM series WHERE series = $1 FOR UPDATE",
+                           series));
+  if (date < row.Get<CivilDay>(0, 1)) {
+    return FailedPreconditionError(
+        "SERIES_DATE", absl::StrCat("the series ", series, " has documents up to ",
+                                    FormatDate(row.Get<CivilDay>(0, 1)),
+                                    "; an earlier date cannot be posted"));
+  }
+  RETURN_IF_ERROR(tx.Exec("UPDATE series SET next_number = next_number + $2, last_date = $3 "
+                          "WHERE series = $1",
+                          series, count, date)
+                      .status());
+  return row.Get<int64_t>(0, 0);
+}
+
+}  // namespace
+
+absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
+  std::vector<CoverageUpdate> coverage;
+  db::CopyBuffer<DocumentRow> documents;
+  db::CopyBuffer<LineRow> lines;
+  db::CopyBuffer<TaxRow> taxes;
+  std::vector<UsageBilledRow> usage;
+  std::vector<Uuid> charges;
+  std::vector<Uuid> charge_documents;
+  for (const Draft& draft : drafts) {
+    coverage.insert(coverage.end(), draft.coverage.begin(), draft.coverage.end());
+    if (!draft.document.has_value()) continue;
+    documents.Add(*draft.document);
+    for (const LineRow& line : draft.lines) lines.Add(line);
+    for (const TaxRow& tax : draft.taxes) taxes.Add(tax);
+    usage.insert(usage.end(), draft.usage.begin(), draft.usage.end());
+    for (const Uuid& charge : draft.charges) {
+      charges.push_back(charge);
+      charge_documents.push_back(draft.document->document_id);
+    }
+  }
+  RETURN_IF_ERROR(SaveCoverage(tx, coverage));
+  RETURN_IF_ERROR(documents.Send(tx));
+  RETURN_IF_ERROR(lines.Send(tx));
+  RETURN_IF_ERROR(taxes.Send(tx));
+  RETURN_IF_ERROR(db::Insert(tx, usage,
+                             "ON CONFLICT (account_id, item_id, meter, period_start) "
+                             "DO UPDATE SET billed_minor = excluded.billed_minor")
+                      .status());
+  if (charges.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const db::Result billed,
+                   tx.Exec("UPDATE pending_charge c SET state = 2, document_id = u.d "
+                           "FROM unnest($1, $2) AS u(c, d) "
+                           "WHERE c.charge_id = u.c AND c.state = 1",
+                           charges, charge_documents));
+  if (billed.affected() == static_cast<int64_t>(charges.size())) return absl::OkStatus();
+  return AbortedError("CHARGE_MOVED", "a pending charge was billed or cancelled meanwhile");
+}
+
+absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents,
+                           CivilDay invoice_date, absl::Time now,
+                           std::vector<db::FeedEvent>& events) {
+  if (documents.empty()) return absl::OkStatus();
+  std::vector<Uuid> ids;
+  std::vector<Uuid> accounts;
+  for (const DocumentRow& document : documents) {
+    ids.push_back(document.document_id);
+    accounts.push_back(document.account_id);
+  }
+  ASSIGN_OR_RETURN(const auto line_rows,
+                   db::Select<LineRow>(tx,
+                                       "WHERE account_id = ANY($1) AND document_id = ANY($2) "
+                                       "ORDER BY document_id, position",
+                                       accounts, ids));
+  ASSIGN_OR_RETURN(const auto tax_rows,
+                   db::Select<TaxRow>(tx,
+                                      "WHERE account_id = ANY($1) AND document_id = ANY($2) "
+                                      "ORDER BY document_id, position",
+                                      accounts, ids));
+  std::map<Uuid, std::vector<LineRow>> lines;
+  std::map<Uuid, std::vector<TaxRow>> taxes;
+  for (const LineRow& row : line_rows) lines[row.document_id].push_back(row);
+  for (const TaxRow& row : tax_rows) taxes[row.document_id].push_back(row);
+  std::map<std::string, int64_t> counts;
+  for (const DocumentRow& document : documents) ++counts[SeriesOf(document, invoice_date)];
+  std::map<std::string, int64_t> next;
+  for (const auto& [series, count] : counts) {
+    ASSIGN_OR_RETURN(next[series], TakeNumbers(tx, series, count, invoice_date));
+  }
+  std::vector<PostingRow> postings;
+  for (const DocumentRow& document : documents) {
+    pb::Document parties;
+    parties.ParseFromString(document.parties.data);
+    const std::string& prefix = parties.seller().account_number();
+    PostingRow row;
+    row.series = SeriesOf(document, invoice_date);
+    row.number = next[row.series]++;
+    row.account_id = document.account_id;
+    row.document_id = document.document_id;
+    row.invoice_date = invoice_date;
+    row.due_date = invoice_date + document.due_days;
+    row.full_number = absl::StrFormat("%s%s-%d-%06d", prefix, document.kind == 2 ? "CN" : "INV",
+                                      invoice_date.year(), row.number);
+    row.posted_at = now;
+    postings.push_back(row);
+    pb::Event event;
+    event.set_account_id(document.account_id.ToText("acc"));
+    event.set_event_id(Uuid::Make(now).ToText("evt"));
+    *event.mutable_at() = convert::ToProto(now);
+    *event.mutable_document_posted() = ToEvent(document, row, lines[document.document_id],
+                                               taxes[document.document_id]);
+    events.push_back({event.GetTypeName(), document.account_id, event.SerializeAsString()});
+  }
+  return db::Copy(tx, postings);
+}
+
+}  // namespace broadbill::invoicing

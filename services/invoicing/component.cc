@@ -1,0 +1,52 @@
+#include "services/invoicing/component.h"
+
+#include "libs/feedrpc/feedrpc.h"
+#include "libs/status/macros.h"
+#include "services/invoicing/app/invoicing_app.h"
+#include "services/invoicing/migrations.h"
+
+namespace broadbill::invoicing {
+
+constexpr int kWorkers = 2;
+
+absl::Status Register(rpc::Host& host) {
+  ASSIGN_OR_RETURN(auto pool,
+                   db::OpenPool(host.DatabaseUrl("invoicing"), "invoicing", Migrations()));
+  InvoicingApp* app = host.Own(std::make_unique<InvoicingApp>(
+      pool, host.clock(),
+      Assembler::Peers{host.ChannelTo("accounts"), host.ChannelTo("rating"), host.ChannelTo("tax")}));
+  rpc::Service service("broadbill.invoicing.v1.Invoicing");
+  service.Unary("CreateBillRun", app, &InvoicingApp::CreateBillRun)
+      .Unary("GetBillRun", app, &InvoicingApp::GetBillRun)
+      .Unary("ListBillRuns", app, &InvoicingApp::ListBillRuns)
+      .Stream("WatchBillRun", app, &InvoicingApp::WatchBillRun)
+      .Unary("PostBillRun", app, &InvoicingApp::PostBillRun)
+      .Unary("CancelBillRun", app, &InvoicingApp::CancelBillRun)
+      .Unary("ListRunExceptions", app, &InvoicingApp::ListRunExceptions)
+      .Unary("RetryRunExceptions", app, &InvoicingApp::RetryRunExceptions)
+      .Unary("GetDocument", app, &InvoicingApp::GetDocument)
+      .Unary("ListDocuments", app, &InvoicingApp::ListDocuments)
+      .Unary("ListLines", app, &InvoicingApp::ListLines)
+      .Unary("ExplainLine", app, &InvoicingApp::ExplainLine)
+      .Unary("RenderDocument", app, &InvoicingApp::RenderDocument)
+      .Unary("PreviewAccount", app, &InvoicingApp::PreviewAccount)
+      .Unary("PostDocument", app, &InvoicingApp::PostDocument)
+      .Unary("VoidDocument", app, &InvoicingApp::VoidDocument)
+      .Unary("CreateCreditNote", app, &InvoicingApp::CreateCreditNote)
+      .Unary("ListCoverage", app, &InvoicingApp::ListCoverage)
+      .Unary("CreatePendingCharge", app, &InvoicingApp::CreatePendingCharge)
+      .Unary("ListPendingCharges", app, &InvoicingApp::ListPendingCharges)
+      .Unary("CancelPendingCharge", app, &InvoicingApp::CancelPendingCharge);
+  host.Add(std::move(service));
+  feedrpc::Serve(host, "invoicing", pool);
+  feedrpc::Follow(host, "invoicing", "payments", pool,
+                  [app](db::Tx& tx, const std::vector<feed::Event>& events) {
+                    return app->OnPaymentsEvents(tx, events);
+                  });
+  for (int i = 0; i < kWorkers; ++i) {
+    host.AddBackground("bill worker", [app](rpc::Background& background) { app->Work(background); });
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace broadbill::invoicing
