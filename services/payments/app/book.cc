@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <set>
+
+#include "libs/convert/convert.h"
+#include "libs/status/macros.h"
+#include "services/payments/app/payments_app.h"
+
+namespace broadbill::payments {
+
+pb::Event MakeEvent(const Uuid& account, absl::Time now) {
+  pb::Event event;
+  event.set_account_id(account.ToText("acc"));
+  event.set_event_id(Uuid::Make(now).ToText("evt"));
+  *event.mutable_at() = convert::ToProto(now);
+  return event;
+}
+
+void AddEvent(const Uuid& account, const pb::Event& event, std::vector<db::FeedEvent>& events) {
+  events.push_back({event.GetTypeName(), account, event.SerializeAsString()});
+}
+
+void Book::AddItem(ItemRow item) {
+  Transfer(item.account_id, pb::Transfer::INVOICE, kReceivable, kSales, item.currency, item.total,
+           item.invoice_date, item.invoice_date, item.document_id, std::nullopt);
+  items_.push_back(std::move(item));
+}
+
+void Book::AddCredit(CreditRow credit, const std::string& debit, pb::Transfer::Kind kind,
+                     std::optional<Uuid> document_id) {
+  Transfer(credit.account_id, kind, debit.c_str(), kCustomerCredit, credit.currency, credit.amount,
+           credit.value_date, credit.posting_date, document_id, credit.credit_id);
+  credits_.push_back(std::move(credit));
+}
+
+void Book::Transfer(const Uuid& account, pb::Transfer::Kind kind, const char* debit,
+                    const char* credit, const std::string& currency, int64_t amount,
+                    CivilDay value_date, CivilDay posting_date, std::optional<Uuid> document,
+                    std::optional<Uuid> payment) {
+  if (amount == 0) return;
+  TransferRow row;
+  row.account_id = account;
+  row.transfer_id = Uuid::Make(now_);
+  row.transaction_id = row.transfer_id;
+  row.kind = kind;
+  row.debit = debit;
+  row.credit = credit;
+  row.currency = currency;
+  row.amount = amount;
+  row.value_date = value_date;
+  row.posting_date = posting_date;
+  row.document_id = document;
+  row.payment_id = payment;
+  transfers_.push_back(std::move(row));
+}
+
+void Book::Allocate(const CreditRow& credit, const ItemRow& item, int64_t amount,
+                    CivilDay value_date, CivilDay posting_date) {
+  allocations_.push_back({item.account_id, Uuid::Make(now_), credit.credit_id, item.document_id,
+                          amount, value_date, posting_date});
+  Transfer(item.account_id, pb::Transfer::ALLOCATION, kCustomerCredit, kReceivable, item.currency,
+           amount, value_date, posting_date, item.document_id, credit.credit_id);
+}
+
+absl::Status Book::WriteNew() {
+  RETURN_IF_ERROR(db::Copy(tx_, items_));
+  RETURN_IF_ERROR(db::Copy(tx_, credits_));
+  items_.clear();
+  credits_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status Book::AutoAllocate(const std::vector<Uuid>& accounts, CivilDay value_date,
+                                CivilDay posting_date) {
+  RETURN_IF_ERROR(WriteNew());
+  ASSIGN_OR_RETURN(const auto credits,
+                   db::Select<CreditRow>(tx_,
+                                         "WHERE account_id = ANY($1) AND unapplied > 0 AND NOT "
+                                         "manual_hold ORDER BY account_id, credit_id FOR UPDATE",
+                                         accounts));
+  if (credits.empty()) return absl::OkStatus();
+  std::set<Uuid> holders;
+  for (const CreditRow& row : credits) holders.insert(row.account_id);
+  const std::vector<Uuid> ids(holders.begin(), holders.end());
+  ASSIGN_OR_RETURN(const auto items,
+                   db::Select<ItemRow>(tx_,
+                                       "WHERE account_id = ANY($1) AND open > 0 "
+                                       "ORDER BY account_id, document_id FOR UPDATE",
+                                       ids));
+  std::map<Uuid, std::pair<std::vector<OpenItem>, std::vector<Credit>>> by_account;
+  std::map<Uuid, const CreditRow*> credit_rows;
+  std::map<Uuid, const ItemRow*> item_rows;
+  for (const CreditRow& row : credits) {
+    by_account[row.account_id].second.push_back(
+        {row.credit_id, row.kind != 0, row.value_date, row.unapplied});
+    credit_rows[row.credit_id] = &row;
+  }
+  for (const ItemRow& row : items) {
+    by_account[row.account_id].first.push_back(
+        {row.document_id, row.number, row.due_date, row.open});
+    item_rows[row.document_id] = &row;
+  }
+  for (const auto& [account, sides] : by_account) {
+    for (const payments::Allocation& made : payments::Allocate(sides.first, sides.second)) {
+      const CreditRow& credit = *credit_rows.at(made.credit_id);
+      Allocate(credit, *item_rows.at(made.document_id), made.amount,
+               std::max(value_date, credit.value_date), posting_date);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Book::Write(std::vector<db::FeedEvent>& events) {
+  RETURN_IF_ERROR(WriteNew());
+  std::vector<Uuid> documents;
+  std::vector<Uuid> credits;
+  std::vector<int64_t> amounts;
+  for (const AllocationRow& row : allocations_) {
+    documents.push_back(row.document_id);
+    credits.push_back(row.credit_id);
+    amounts.push_back(row.amount);
+  }
+  if (!allocations_.empty()) {
+    RETURN_IF_ERROR(db::Copy(tx_, allocations_));
+    RETURN_IF_ERROR(tx_.Exec("UPDATE item i SET open = open - u.a FROM (SELECT d, sum(a)::int8 AS a "
+                             "FROM unnest($1, $2) AS x(d, a) GROUP BY d) u WHERE i.document_id = u.d",
+                             documents, amounts)
+                        .status());
+    RETURN_IF_ERROR(tx_.Exec("UPDATE credit c SET unapplied = unapplied - u.a FROM (SELECT d, "
+                             "sum(a)::int8 AS a FROM unnest($1, $2) AS x(d, a) GROUP BY d) u "
+                             "WHERE c.credit_id = u.d",
+                             credits, amounts)
+                        .status());
+  }
+  RETURN_IF_ERROR(db::Copy(tx_, transfers_));
+  std::map<Uuid, pb::Event> posted;
+  for (const TransferRow& row : transfers_) {
+    auto [at, fresh] = posted.emplace(row.account_id, pb::Event());
+    if (fresh) at->second = MakeEvent(row.account_id, now_);
+    pb::PostedTransfer* out = at->second.mutable_transfers_posted()->add_transfers();
+    out->set_transfer_id(row.transfer_id.ToText("xfr"));
+    out->set_transaction_id(row.transaction_id.ToText("xfr"));
+    out->set_account_id(row.account_id.ToText("acc"));
+    out->set_kind(static_cast<pb::Transfer::Kind>(row.kind));
+    out->set_debit_account(row.debit);
+    out->set_credit_account(row.credit);
+    out->set_currency_code(row.currency);
+    out->set_amount_minor(row.amount);
+    *out->mutable_value_date() = convert::ToProto(row.value_date);
+    *out->mutable_posting_date() = convert::ToProto(row.posting_date);
+    if (row.document_id) out->set_document_id(row.document_id->ToText("doc"));
+    if (row.payment_id) out->set_payment_id(row.payment_id->ToText("pay"));
+  }
+  for (const auto& [account, event] : posted) AddEvent(account, event, events);
+  std::map<Uuid, pb::Event> allocated;
+  std::map<Uuid, std::string> currencies;
+  for (const TransferRow& row : transfers_) currencies[row.account_id] = row.currency;
+  for (const AllocationRow& row : allocations_) {
+    auto [at, fresh] = allocated.emplace(row.account_id, pb::Event());
+    if (fresh) at->second = MakeEvent(row.account_id, now_);
+    pb::PaymentAllocated* event = at->second.mutable_payment_allocated();
+    event->set_currency_code(currencies[row.account_id]);
+    pb::PostedAllocation* out = event->add_allocations();
+    out->set_allocation_id(row.allocation_id.ToText("alc"));
+    out->set_source_id(row.credit_id.ToText("pay"));
+    out->set_document_id(row.document_id.ToText("doc"));
+    out->set_amount_minor(row.amount);
+    *out->mutable_value_date() = convert::ToProto(row.value_date);
+    *out->mutable_posting_date() = convert::ToProto(row.posting_date);
+  }
+  for (const auto& [account, event] : allocated) AddEvent(account, event, events);
+  allocations_.clear();
+  transfers_.clear();
+  return absl::OkStatus();
+}
+
+}  // namespace broadbill::payments

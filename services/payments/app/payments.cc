@@ -1,0 +1,262 @@
+#include <algorithm>
+
+#include "libs/calendar/time_zone.h"
+#include "libs/convert/convert.h"
+#include "libs/convert/import.h"
+#include "libs/csv/reader.h"
+#include "libs/money/money.h"
+#include "libs/status/macros.h"
+#include "services/payments/app/payments_app.h"
+
+namespace broadbill::payments {
+namespace {
+
+pb::Payment ToProto(const CreditRow& row, const std::vector<AllocationRow>& allocations) {
+  pb::Payment out;
+  out.set_payment_id(row.credit_id.ToText("pay"));
+  out.set_account_id(row.account_id.ToText("acc"));
+  *out.mutable_amount() = convert::ToMoney(row.amount, row.currency);
+  out.set_kind(static_cast<pb::Payment::Kind>(row.kind));
+  out.set_reference(row.reference);
+  *out.mutable_value_date() = convert::ToProto(row.value_date);
+  *out.mutable_posting_date() = convert::ToProto(row.posting_date);
+  out.set_manual_hold(row.manual_hold);
+  for (const AllocationRow& allocation : allocations) {
+    pb::Allocation* to = out.add_allocations();
+    to->set_allocation_id(allocation.allocation_id.ToText("alc"));
+    to->set_document_id(allocation.document_id.ToText("doc"));
+    *to->mutable_amount() = convert::ToMoney(allocation.amount, row.currency);
+    *to->mutable_value_date() = convert::ToProto(allocation.value_date);
+  }
+  *out.mutable_allocated() =
+      convert::ToMoney(row.amount - row.unapplied - row.refunded, row.currency);
+  *out.mutable_refunded() = convert::ToMoney(row.refunded, row.currency);
+  *out.mutable_unapplied() = convert::ToMoney(row.unapplied, row.currency);
+  out.set_state(row.refunded == row.amount ? pb::Payment::REFUNDED : pb::Payment::SUCCEEDED);
+  if (row.attempt_id) out.set_attempt_id(row.attempt_id->ToText("att"));
+  *out.mutable_created_at() = convert::ToProto(row.created_at);
+  return out;
+}
+
+absl::StatusOr<pb::Payment> Read(db::Tx& tx, const Uuid& id) {
+  ASSIGN_OR_RETURN(const auto rows, db::Select<CreditRow>(tx, "WHERE credit_id = $1", id));
+  if (rows.empty()) return NotFoundError("PAYMENT_NOT_FOUND", "there is no such payment");
+  ASSIGN_OR_RETURN(const auto allocations,
+                   db::Select<AllocationRow>(tx,
+                                             "WHERE account_id = $1 AND credit_id = $2 "
+                                             "ORDER BY allocation_id",
+                                             rows.front().account_id, id));
+  return ToProto(rows.front(), allocations);
+}
+
+absl::StatusOr<std::string> CurrencyOf(db::Tx& tx, const Uuid& account,
+                                       const std::string& otherwise) {
+  ASSIGN_OR_RETURN(const db::Result row,
+                   tx.Exec("SELECT currency FROM customer WHERE account_id = $1", account));
+  if (!row.empty()) return row.Get<std::string>(0, 0);
+  return otherwise.empty() ? std::string("USD") : otherwise;
+}
+
+}  // namespace
+
+CivilDay PaymentsApp::Today() const { return DateIn(clock_.Now(), absl::UTCTimeZone()); }
+
+absl::StatusOr<pb::Payment> PaymentsApp::CreatePayment(const rpc::Context& context,
+                                                       const pb::CreatePaymentRequest& request) {
+  const pb::Payment& in = request.payment();
+  return convert::Write<pb::Payment>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Payment> {
+        Violations violations;
+        const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
+        ASSIGN_OR_RETURN(const std::string currency,
+                         CurrencyOf(tx, account, in.amount().currency_code()));
+        CreditRow row;
+        row.account_id = account;
+        row.credit_id = Uuid::Make(clock_.Now());
+        row.kind = in.kind() == pb::Payment::KIND_UNSPECIFIED ? pb::Payment::OTHER : in.kind();
+        row.currency = currency;
+        row.amount = convert::ReadMoney(in.amount(), currency, "payment.amount", violations);
+        violations.Require(row.amount > 0, "payment.amount", "must be more than 0");
+        row.unapplied = row.amount;
+        row.value_date = convert::ReadOptionalDate(in.value_date(), "payment.value_date", violations)
+                             .value_or(Today());
+        row.posting_date = std::max(row.value_date, Today());
+        row.manual_hold = in.manual_hold();
+        row.reference = in.reference();
+        row.created_at = clock_.Now();
+        RETURN_IF_ERROR(violations.ToStatus());
+        Book book(tx, clock_.Now());
+        book.AddCredit(row, kCash, pb::Transfer::PAYMENT, std::nullopt);
+        RETURN_IF_ERROR(book.AutoAllocate({account}, row.value_date, row.posting_date));
+        std::vector<db::FeedEvent> posted;
+        RETURN_IF_ERROR(book.Write(posted));
+        pb::Event received = MakeEvent(account, clock_.Now());
+        auto* event = received.mutable_payment_received();
+        event->set_payment_id(row.credit_id.ToText("pay"));
+        event->set_kind(static_cast<pb::Payment::Kind>(row.kind));
+        event->set_currency_code(currency);
+        event->set_amount_minor(row.amount);
+        *event->mutable_value_date() = convert::ToProto(row.value_date);
+        *event->mutable_posting_date() = convert::ToProto(row.posting_date);
+        event->set_reference(row.reference);
+        AddEvent(account, received, posted);
+        for (const db::FeedEvent& one : posted) {
+          pb::Event message;
+          message.ParseFromString(one.body);
+          events.Add(one.account_id, message);
+        }
+        return Read(tx, row.credit_id);
+      });
+}
+
+absl::StatusOr<pb::Payment> PaymentsApp::GetPayment(const rpc::Context&,
+                                                    const pb::GetPaymentRequest& request) {
+  Violations violations;
+  const Uuid id = convert::ReadId("pay", request.payment_id(), "payment_id", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  return Read(tx, id);
+}
+
+absl::StatusOr<pb::ListPaymentsResponse> PaymentsApp::ListPayments(
+    const rpc::Context&, const pb::ListPaymentsRequest& request) {
+  Violations violations;
+  const auto account = convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const std::string token, convert::ReadPageToken(request.page_token()));
+  Uuid after;
+  if (!token.empty()) {
+    ASSIGN_OR_RETURN(after, Uuid::FromHex(token));
+  }
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(auto rows,
+                   db::Select<CreditRow>(tx,
+                                         "WHERE kind <> 0 AND credit_id > $1 AND ($2::uuid IS NULL OR "
+                                         "account_id = $2) ORDER BY credit_id LIMIT $3",
+                                         after, account, int64_t{size} + 1));
+  pb::ListPaymentsResponse response;
+  if (rows.size() > static_cast<size_t>(size)) {
+    rows.resize(static_cast<size_t>(size));
+    response.set_next_page_token(convert::MakePageToken(rows.back().credit_id.ToHex()));
+  }
+  for (const CreditRow& row : rows) *response.add_payments() = ToProto(row, {});
+  return response;
+}
+
+absl::StatusOr<pb::Payment> PaymentsApp::RefundPayment(const rpc::Context& context,
+                                                       const pb::RefundPaymentRequest& request) {
+  return convert::Write<pb::Payment>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Payment> {
+        Violations violations;
+        const Uuid id = convert::ReadId("pay", request.payment_id(), "payment_id", violations);
+        violations.Require(!request.reason().empty(), "reason", "is required");
+        RETURN_IF_ERROR(violations.ToStatus());
+        ASSIGN_OR_RETURN(const auto rows,
+                         db::Select<CreditRow>(tx, "WHERE credit_id = $1 FOR UPDATE", id));
+        if (rows.empty()) return NotFoundError("PAYMENT_NOT_FOUND", "there is no such payment");
+        const CreditRow& row = rows.front();
+        const int64_t amount =
+            request.has_amount()
+                ? convert::ReadMoney(request.amount(), row.currency, "amount", violations)
+                : row.unapplied;
+        violations.Require(amount > 0 && amount <= row.unapplied, "amount",
+                           "at most " + FormatMinor(row.unapplied, 2) +
+                               " of the payment is not applied and can be refunded");
+        RETURN_IF_ERROR(violations.ToStatus());
+        RETURN_IF_ERROR(tx.Exec("UPDATE credit SET unapplied = unapplied - $2, "
+                                "refunded = refunded + $2 WHERE credit_id = $1",
+                                id, amount)
+                            .status());
+        Book book(tx, clock_.Now());
+        book.Transfer(row.account_id, pb::Transfer::REFUND, kCustomerCredit, kCash, row.currency,
+                      amount, Today(), Today(), std::nullopt, id);
+        std::vector<db::FeedEvent> posted;
+        RETURN_IF_ERROR(book.Write(posted));
+        for (const db::FeedEvent& one : posted) {
+          pb::Event message;
+          message.ParseFromString(one.body);
+          events.Add(one.account_id, message);
+        }
+        return Read(tx, id);
+      });
+}
+
+// account_number,amount,[date,reference,due_date]: a positive amount is owed, a negative one is the
+// customer's credit.
+absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
+    const rpc::Context& context, const pb::ImportOpeningBalancesRequest& request) {
+  return convert::Write<ImportResult>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<ImportResult> {
+        ImportResult result;
+        result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        csv::Reader reader(request.content());
+        csv::Row row;
+        reader.Next(row);
+        ASSIGN_OR_RETURN(const csv::Header header,
+                         csv::Header::Make(row, {"account_number", "amount"},
+                                           {"date", "due_date", "reference"}));
+        ASSIGN_OR_RETURN(const auto customers, db::Select<CustomerRow>(tx, ""));
+        std::map<std::string, const CustomerRow*> by_number;
+        for (const CustomerRow& customer : customers) by_number[customer.account_number] = &customer;
+        std::vector<csv::RowError> errors;
+        Book book(tx, clock_.Now());
+        while (reader.Next(row)) {
+          result.set_rows_read(result.rows_read() + 1);
+          const auto refuse = [&](const char* column, const char* message) {
+            errors.push_back({row.line, column, header.Get(row, column), "INVALID_VALUE", message});
+          };
+          const auto customer = by_number.find(header.Get(row, "account_number"));
+          if (customer == by_number.end()) {
+            refuse("account_number", "there is no such account");
+            continue;
+          }
+          const auto exponent = CurrencyExponent(customer->second->currency);
+          const auto amount = ParseMinor(header.Get(row, "amount"), exponent.ok() ? *exponent : 2);
+          const auto date = header.Get(row, "date").empty() ? absl::StatusOr<CivilDay>(Today())
+                                                            : ParseDate(header.Get(row, "date"));
+          const auto due = header.Get(row, "due_date").empty() ? date
+                                                               : ParseDate(header.Get(row, "due_date"));
+          if (!amount.ok()) {
+            refuse("amount", "must be an amount like 49.99");
+          } else if (!date.ok()) {
+            refuse("date", "must be a date like 2026-03-01");
+          } else if (!due.ok()) {
+            refuse("due_date", "must be a date like 2026-03-01");
+          } else if (*amount > 0) {
+            ItemRow item{customer->second->account_id, Uuid::Make(clock_.Now()),
+                         "OPENING-" + header.Get(row, "account_number"),
+                         customer->second->currency, *date, *due, *amount, *amount, 0};
+            book.AddItem(std::move(item));
+          } else if (*amount < 0) {
+            CreditRow credit;
+            credit.account_id = customer->second->account_id;
+            credit.credit_id = Uuid::Make(clock_.Now());
+            credit.kind = pb::Payment::OPENING;
+            credit.currency = customer->second->currency;
+            credit.amount = credit.unapplied = -*amount;
+            credit.value_date = credit.posting_date = *date;
+            credit.reference = "opening balance";
+            credit.created_at = clock_.Now();
+            book.AddCredit(std::move(credit), kOpening, pb::Transfer::OPENING, std::nullopt);
+          }
+        }
+        convert::SetErrors(errors, result);
+        result.set_rows_refused(static_cast<int64_t>(errors.size()));
+        if (!errors.empty()) return result;  // nothing was written
+        std::vector<db::FeedEvent> posted;
+        RETURN_IF_ERROR(book.Write(posted));
+        for (const db::FeedEvent& one : posted) {
+          pb::Event message;
+          message.ParseFromString(one.body);
+          events.Add(one.account_id, message);
+        }
+        result.set_rows_applied(result.rows_read());
+        return result;
+      });
+}
+
+}  // namespace broadbill::payments

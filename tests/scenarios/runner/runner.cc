@@ -1,0 +1,909 @@
+#include "tests/scenarios/runner/runner.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "broadbill/accounts/v1/account.pb.h"
+#include "broadbill/accounts/v1/plan.pb.h"
+#include "broadbill/accounts/v1/subscription.pb.h"
+#include "broadbill/invoicing/v1/bill_run.pb.h"
+#include "broadbill/invoicing/v1/document.pb.h"
+#include "broadbill/invoicing/v1/pending_charge.pb.h"
+#include "broadbill/payments/v1/collections.pb.h"
+#include "broadbill/payments/v1/ledger.pb.h"
+#include "broadbill/payments/v1/method.pb.h"
+#include "broadbill/payments/v1/payment.pb.h"
+#include "broadbill/rating/v1/usage.pb.h"
+#include "libs/convert/convert.h"
+#include "libs/money/money.h"
+#include "libs/status/macros.h"
+#include "services/broadbill/imports.h"
+#include "tests/scenarios/runner/world.h"
+
+namespace broadbill::scenarios {
+namespace {
+
+namespace accounts = broadbill::accounts::v1;
+namespace invoicing = broadbill::invoicing::v1;
+namespace payments = broadbill::payments::v1;
+
+// The words of a line; quoted text is one word, # begins a comment.
+std::vector<std::string> Words(const std::string& line) {
+  std::vector<std::string> out;
+  std::string word;
+  bool quoted = false;
+  bool any = false;
+  for (const char c : line) {
+    if (c == '"') {
+      quoted = !quoted;
+      any = true;
+    } else if (!quoted && c == '#') {
+      break;
+    } else if (!quoted && (c == ' ' || c == '\t')) {
+      if (any) out.push_back(word);
+      word.clear();
+      any = false;
+    } else {
+      word += c;
+      any = true;
+    }
+  }
+  if (any) out.push_back(word);
+  return out;
+}
+
+// One statement being read: words in order, options by name ("cycle 1").
+class Reader {
+ public:
+  explicit Reader(std::vector<std::string> words) : words_(std::move(words)) {}
+
+  bool done() const { return at_ >= words_.size(); }
+  std::string Peek() const { return done() ? "" : words_[at_]; }
+  absl::StatusOr<std::string> Next(const char* what) {
+    if (done()) return InvalidArgumentError("SYNTAX", absl::StrCat("expected ", what));
+    return words_[at_++];
+  }
+  bool Take(const std::string& word) {
+    if (Peek() != word) return false;
+    ++at_;
+    return true;
+  }
+  absl::StatusOr<CivilDay> Day() {
+    ASSIGN_OR_RETURN(const std::string text, Next("a date"));
+    return ParseDate(text);
+  }
+  absl::Status End() const {
+    if (done()) return absl::OkStatus();
+    return InvalidArgumentError("SYNTAX", "unknown word '" + Peek() + "'");
+  }
+
+ private:
+  std::vector<std::string> words_;
+  size_t at_ = 0;
+};
+
+class Scenario {
+ public:
+  Scenario(std::string name, const std::string& text) : name_(std::move(name)) {
+    lines_ = absl::StrSplit(text, '\n');
+  }
+
+  int Run() {
+    for (line_ = 0; line_ < lines_.size(); ++line_) {
+      std::vector<std::string> words = Words(lines_[line_]);
+      if (words.empty()) continue;
+      const size_t at = line_ + 1;
+      const std::string verb = words.front();
+      words.erase(words.begin());
+      Reader reader(std::move(words));
+      const absl::Status status = Statement(verb, reader);
+      if (status.ok()) continue;
+      Report(at, std::string(status.message()));
+      return failures_;
+    }
+    return failures_;
+  }
+
+ private:
+  void Report(size_t line, const std::string& what) {
+    ++failures_;
+    std::printf("%s:%zu: %s\n    %s\n", name_.c_str(), line, lines_[line - 1].c_str(), what.c_str());
+  }
+
+  absl::Status Statement(const std::string& verb, Reader& r) {
+    static const std::map<std::string, absl::Status (Scenario::*)(Reader&)> kVerbs = {
+        {"clock", &Scenario::ClockTo},     {"plan", &Scenario::Plan},
+        {"account", &Scenario::Account},   {"subscribe", &Scenario::Subscribe},
+        {"change", &Scenario::Change},     {"discount", &Scenario::Discount},
+        {"bill", &Scenario::Bill},         {"expect", &Scenario::Expect},
+        {"import", &Scenario::ImportFile}, {"charge", &Scenario::Charge},
+        {"pay", &Scenario::Pay},           {"card", &Scenario::Card},
+        {"collect", &Scenario::Collect},   {"policy", &Scenario::Policy},
+        {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry}};
+    const auto found = kVerbs.find(verb);
+    if (found == kVerbs.end()) {
+      return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
+    }
+    if (verb != "expect") {
+      RETURN_IF_ERROR(world_.Settle());
+    }
+    RETURN_IF_ERROR((this->*found->second)(r));
+    return r.End();
+  }
+
+  absl::StatusOr<std::string> Id(const std::map<std::string, std::string>& names,
+                                 const std::string& name, const char* what) {
+    const auto found = names.find(name);
+    if (found != names.end()) return found->second;
+    return InvalidArgumentError("SYNTAX", absl::StrCat("no ", what, " '", name, "'"));
+  }
+
+  // clock 2026-03-01 [America/Chicago]
+  absl::Status ClockTo(Reader& r) {
+    ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+    world_.SetClock(day);
+    if (!r.done()) {
+      ASSIGN_OR_RETURN(world_.time_zone, r.Next("a time zone"));
+    }
+    return absl::OkStatus();
+  }
+
+  // plan fibre_500 49.99/month ["Fibre 500"] [arrears] [tax internet_access] [code 4000]
+  //   [start|change|quantity|suspend|cancel METHOD] [suspension keep|stop|hold 5.00]
+  //   [term-discount 10] [now] [allowance 100 GB block 10 at 5.00] [decks a b]
+  absl::Status Plan(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string code, r.Next("a plan code"));
+    accounts::CreatePlanRequest request;
+    accounts::Plan* plan = request.mutable_plan();
+    plan->set_code(code);
+    plan->set_name(code);
+    plan->set_kind(accounts::Plan::OTHER);
+    plan->set_tax_class("internet_access");
+    plan->set_account_code("4000");
+    plan->mutable_recurrence()->set_months(1);
+    ASSIGN_OR_RETURN(const std::string price, r.Next("a price like 49.99/month"));
+    RETURN_IF_ERROR(SetPrice(price, plan));
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("an option"));
+      RETURN_IF_ERROR(PlanOption(word, r, plan));
+    }
+    return world_.Call<accounts::Plan>("broadbill.accounts.v1.Accounts/CreatePlan", request).status();
+  }
+
+  // "49.99/month", "599.88/12months", "10/30days"
+  absl::Status SetPrice(const std::string& text, accounts::Plan* plan) {
+    const std::vector<std::string> parts = absl::StrSplit(text, '/');
+    plan->add_prices()->mutable_amount()->set_value(parts[0]);
+    if (parts.size() < 2 || parts[1] == "month") return absl::OkStatus();
+    if (parts[1] == "year") {
+      plan->mutable_recurrence()->set_months(12);
+      return absl::OkStatus();
+    }
+    const int count = std::atoi(parts[1].c_str());
+    if (count <= 0) return InvalidArgumentError("SYNTAX", "no period in '" + text + "'");
+    if (parts[1].find("days") != std::string::npos) {
+      plan->mutable_recurrence()->set_months(0);
+      plan->mutable_recurrence()->set_days(count);
+    } else {
+      plan->mutable_recurrence()->set_months(count);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status PlanOption(const std::string& word, Reader& r, accounts::Plan* plan) {
+    const auto method = [&]() -> absl::StatusOr<accounts::Proration::Method> {
+      ASSIGN_OR_RETURN(std::string name, r.Next("a proration method"));
+      for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      accounts::Proration::Method out;
+      if (accounts::Proration::Method_Parse(name, &out)) return out;
+      return InvalidArgumentError("SYNTAX", "no proration method '" + name + "'");
+    };
+    accounts::Proration* proration = plan->mutable_proration();
+    if (word == "arrears") {
+      plan->set_timing(accounts::ARREARS);
+    } else if (word == "now") {
+      plan->set_bill_changes_now(true);
+    } else if (word == "tax") {
+      ASSIGN_OR_RETURN(*plan->mutable_tax_class(), r.Next("a tax class"));
+    } else if (word == "code") {
+      ASSIGN_OR_RETURN(*plan->mutable_account_code(), r.Next("an account code"));
+    } else if (word == "start") {
+      ASSIGN_OR_RETURN(const auto value, method());
+      proration->set_start(value);
+    } else if (word == "change") {
+      ASSIGN_OR_RETURN(const auto value, method());
+      proration->set_change(value);
+    } else if (word == "quantity") {
+      ASSIGN_OR_RETURN(const auto value, method());
+      proration->set_quantity(value);
+    } else if (word == "suspend") {
+      ASSIGN_OR_RETURN(const auto value, method());
+      proration->set_suspend(value);
+    } else if (word == "cancel") {
+      ASSIGN_OR_RETURN(const auto value, method());
+      proration->set_cancel(value);
+    } else if (word == "suspension") {
+      ASSIGN_OR_RETURN(const std::string mode, r.Next("keep, stop or hold"));
+      plan->mutable_suspension()->set_mode(mode == "stop"   ? accounts::SuspensionPolicy::STOP
+                                           : mode == "hold" ? accounts::SuspensionPolicy::HOLD
+                                                            : accounts::SuspensionPolicy::KEEP);
+      if (mode == "hold") {
+        ASSIGN_OR_RETURN(const std::string price, r.Next("the hold price"));
+        plan->mutable_suspension()->mutable_hold_price()->set_value(price);
+      }
+    } else if (word == "term-discount") {
+      ASSIGN_OR_RETURN(const std::string percent, r.Next("a percentage"));
+      plan->mutable_term_discount_percent()->set_value(percent);
+    } else if (word == "allowance") {
+      ASSIGN_OR_RETURN(const std::string units, r.Next("units"));
+      plan->mutable_usage()->mutable_allowance()->set_value(units);
+      plan->mutable_usage()->set_unit(r.Take("GiB") ? broadbill::common::v1::UsageTerms::GIB
+                                                    : broadbill::common::v1::UsageTerms::GB);
+      r.Take("GB");
+    } else if (word == "block") {
+      ASSIGN_OR_RETURN(const std::string units, r.Next("units"));
+      plan->mutable_usage()->mutable_block_size()->set_value(units);
+    } else if (word == "at") {
+      ASSIGN_OR_RETURN(const std::string price, r.Next("a price"));
+      plan->mutable_usage()->mutable_block_price()->set_value(price);
+    } else if (word == "decks") {
+      while (!r.done()) {
+        ASSIGN_OR_RETURN(const std::string deck, r.Next("a deck"));
+        plan->mutable_voice()->add_deck_codes(deck);
+      }
+    } else {
+      plan->set_name(word);
+    }
+    return absl::OkStatus();
+  }
+
+  // account A1 [cycle 1] [terms 15] [class business] [zip 55401] [city Minneapolis] [region MN]
+  //   [country US] [anchor anniversary|start_month] [ahead 5] [email a@b.co] [currency USD]
+  absl::Status Account(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account name"));
+    accounts::CreateAccountRequest request;
+    accounts::Account* account = request.mutable_account();
+    account->set_account_number(name);
+    account->set_name(name);
+    account->set_time_zone(world_.time_zone);
+    auto* address = account->mutable_billing_address();
+    address->set_country_code("US");
+    address->set_postal_code("55401");
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("an option"));
+      ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
+      if (word == "cycle") {
+        account->set_cycle_day(std::atoi(value.c_str()));
+      } else if (word == "terms") {
+        account->set_terms_days(std::atoi(value.c_str()));
+      } else if (word == "ahead") {
+        account->set_bill_ahead_days(std::atoi(value.c_str()));
+      } else if (word == "class") {
+        account->set_customer_class(value);
+      } else if (word == "zip") {
+        address->set_postal_code(value);
+      } else if (word == "city") {
+        address->set_city(value);
+      } else if (word == "region") {
+        address->set_region(value);
+      } else if (word == "country") {
+        address->set_country_code(value);
+      } else if (word == "currency") {
+        account->set_currency_code(value);
+      } else if (word == "group") {
+        account->set_group(value);
+      } else if (word == "email") {
+        auto* contact = account->add_contacts();
+        contact->set_email(value);
+        contact->set_receives_invoices(true);
+      } else if (word == "anchor") {
+        account->set_anchor_rule(value == "anniversary"  ? accounts::Account::ANNIVERSARY
+                                 : value == "start_month" ? accounts::Account::START_MONTH
+                                                          : accounts::Account::FIRST_CYCLE_DAY);
+      } else {
+        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+      }
+    }
+    *request.add_locations()->mutable_address() = *address;
+    ASSIGN_OR_RETURN(const auto made, world_.Call<accounts::Account>(
+                                          "broadbill.accounts.v1.Accounts/CreateAccount", request));
+    world_.accounts[name] = made.account_id();
+    accounts::ListLocationsRequest list;
+    list.set_account_id(made.account_id());
+    ASSIGN_OR_RETURN(const auto locations,
+                     world_.Call<accounts::ListLocationsResponse>(
+                         "broadbill.accounts.v1.Accounts/ListLocations", list));
+    world_.locations[name] = locations.locations(0).location_id();
+    return absl::OkStatus();
+  }
+
+  // subscribe A1 fibre_500 [as S1] from 2026-03-10 [quantity 2] [price 40] [to 2026-05-15]
+  //   [radius ann] [did +16125550142] [paid-through 2026-06-01]
+  absl::Status Subscribe(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string plan, r.Next("a plan"));
+    accounts::CreateSubscriptionRequest request;
+    request.set_account_id(account);
+    accounts::Subscription* subscription = request.mutable_subscription();
+    subscription->set_plan_id(plan);
+    subscription->set_location_id(world_.locations[name]);
+    std::string called = name;
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("an option"));
+      ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
+      const auto day = ParseDate(value);
+      if (word == "as") {
+        called = value;
+      } else if (word == "from" && day.ok()) {
+        *subscription->mutable_start_date() = convert::ToProto(*day);
+      } else if (word == "to" && day.ok()) {
+        *subscription->mutable_end_date() = convert::ToProto(*day);
+      } else if (word == "paid-through" && day.ok()) {
+        *subscription->mutable_paid_through() = convert::ToProto(*day);
+      } else if (word == "quantity") {
+        subscription->mutable_quantity()->set_value(value);
+      } else if (word == "price") {
+        subscription->mutable_price_override()->mutable_amount()->set_value(value);
+        subscription->mutable_price_override()->set_reason("scenario");
+      } else if (word == "radius" || word == "did") {
+        auto* identifier = subscription->add_identifiers();
+        identifier->set_kind(word == "did" ? accounts::Identifier::DID
+                                           : accounts::Identifier::RADIUS_USERNAME);
+        identifier->set_value(value);
+      } else {
+        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+      }
+    }
+    ASSIGN_OR_RETURN(const auto made,
+                     world_.Call<accounts::Subscription>(
+                         "broadbill.accounts.v1.Accounts/CreateSubscription", request));
+    world_.subscriptions[called] = made.subscription_id();
+    return absl::OkStatus();
+  }
+
+  // change S1 plan fibre_1000 on 2026-03-20 | quantity 3 | price 40 | suspend | resume |
+  //   cancel [no-refund] … on DATE
+  absl::Status Change(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("a subscription"));
+    accounts::CreateSubscriptionChangeRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_subscription_id(),
+                     Id(world_.subscriptions, name, "subscription"));
+    accounts::SubscriptionChange* change = request.mutable_change();
+    ASSIGN_OR_RETURN(const std::string kind, r.Next("what changes"));
+    if (kind == "plan") {
+      ASSIGN_OR_RETURN(*change->mutable_plan()->mutable_plan_id(), r.Next("a plan"));
+    } else if (kind == "quantity") {
+      ASSIGN_OR_RETURN(*change->mutable_quantity()->mutable_quantity()->mutable_value(),
+                       r.Next("a quantity"));
+    } else if (kind == "price") {
+      ASSIGN_OR_RETURN(*change->mutable_price()->mutable_amount()->mutable_value(), r.Next("a price"));
+      change->mutable_price()->set_reason("scenario");
+    } else if (kind == "suspend") {
+      change->mutable_suspend()->set_reason("scenario");
+    } else if (kind == "resume") {
+      change->mutable_resume();
+    } else if (kind == "cancel") {
+      change->mutable_cancel()->set_no_refund(r.Take("no-refund"));
+    } else {
+      return InvalidArgumentError("SYNTAX", "unknown change '" + kind + "'");
+    }
+    if (!r.Take("on")) return InvalidArgumentError("SYNTAX", "expected 'on DATE'");
+    ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+    *change->mutable_effective_date() = convert::ToProto(day);
+    return world_
+        .Call<accounts::Subscription>("broadbill.accounts.v1.Accounts/CreateSubscriptionChange",
+                                      request)
+        .status();
+  }
+
+  // discount S1 "Welcome" 20% [from DATE] [to DATE] [periods 3]   or 5.00 instead of a percentage
+  absl::Status Discount(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("a subscription"));
+    ASSIGN_OR_RETURN(const std::string id, Id(world_.subscriptions, name, "subscription"));
+    accounts::GetSubscriptionRequest get;
+    get.set_subscription_id(id);
+    ASSIGN_OR_RETURN(const auto subscription,
+                     world_.Call<accounts::Subscription>(
+                         "broadbill.accounts.v1.Accounts/GetSubscription", get));
+    accounts::CreateDiscountRequest request;
+    request.set_account_id(subscription.account_id());
+    accounts::Discount* discount = request.mutable_discount();
+    discount->set_subscription_id(id);
+    discount->set_position(subscription.discounts_size());
+    ASSIGN_OR_RETURN(*discount->mutable_label(), r.Next("a label"));
+    ASSIGN_OR_RETURN(std::string value, r.Next("20% or 5.00"));
+    if (value.back() == '%') {
+      value.pop_back();
+      discount->mutable_percent()->set_value(value);
+    } else {
+      discount->mutable_amount()->set_value(value);
+    }
+    while (!r.done()) {
+      if (r.Take("from")) {
+        ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+        *discount->mutable_from_date() = convert::ToProto(day);
+      } else if (r.Take("to")) {
+        ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+        *discount->mutable_to_date() = convert::ToProto(day);
+      } else if (r.Take("periods")) {
+        ASSIGN_OR_RETURN(const std::string count, r.Next("a number"));
+        discount->set_periods(std::atoi(count.c_str()));
+      } else {
+        return r.End();
+      }
+    }
+    return world_
+        .Call<accounts::Discount>("broadbill.accounts.v1.Accounts/CreateDiscount", request)
+        .status();
+  }
+
+  // cycle A1 day 15 from 2026-06-15
+  absl::Status Cycle(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    accounts::ChangeCycleDayRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    r.Take("day");
+    ASSIGN_OR_RETURN(const std::string day, r.Next("a day"));
+    request.set_cycle_day(std::atoi(day.c_str()));
+    r.Take("from");
+    ASSIGN_OR_RETURN(const CivilDay from, r.Day());
+    *request.mutable_effective_date() = convert::ToProto(from);
+    return world_.Call<accounts::Account>("broadbill.accounts.v1.Accounts/ChangeCycleDay", request)
+        .status();
+  }
+
+  // import KIND [field=value …] followed by indented lines of the file
+  absl::Status ImportFile(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string kind, r.Next("a kind of file"));
+    std::map<std::string, std::string> fields;
+    bool refused = false;
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("field=value"));
+      const size_t equals = word.find('=');
+      if (word == "refused") {
+        refused = true;
+      } else if (equals == std::string::npos) {
+        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+      } else {
+        fields[word.substr(0, equals)] = word.substr(equals + 1);
+      }
+    }
+    std::string content;
+    while (line_ + 1 < lines_.size() &&
+           (lines_[line_ + 1].rfind("  ", 0) == 0 || lines_[line_ + 1].rfind("\t", 0) == 0)) {
+      const std::string& row = lines_[++line_];
+      content += row.substr(row.rfind("  ", 0) == 0 ? 2 : 0) + "\n";
+    }
+    const std::string& method = program::ImportKinds().at(kind).method;
+    const size_t from = method.find('.') + 1;
+    auto result = program::RunImport(
+        *world_.Channel(method.substr(from, method.find('.', from) - from)), world_.context(), kind,
+        "scenario", content, fields);
+    if (!result.ok()) return result.status();
+    if (refused != (result->rows_refused() > 0)) {
+      std::string why;
+      for (const auto& error : result->errors()) {
+        absl::StrAppend(&why, " line ", error.line(), " ", error.column(), ": ", error.message());
+      }
+      return InvalidArgumentError("IMPORT", absl::StrCat(result->rows_refused(), " rows refused", why));
+    }
+    return absl::OkStatus();
+  }
+
+  // bill 2026-03-10 [dry|draft]
+  absl::Status Bill(Reader& r) {
+    ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+    if (day > world_.today()) world_.SetClock(day);
+    invoicing::CreateBillRunRequest request;
+    *request.mutable_as_of() = convert::ToProto(day);
+    request.set_mode(r.Take("dry")     ? invoicing::BillRun::DRY
+                     : r.Take("draft") ? invoicing::BillRun::DRAFT
+                                       : invoicing::BillRun::POST);
+    ASSIGN_OR_RETURN(run_, world_.Call<invoicing::BillRun>(
+                               "broadbill.invoicing.v1.Invoicing/CreateBillRun", request));
+    invoicing::WatchBillRunRequest watch;
+    watch.set_bill_run_id(run_.bill_run_id());
+    RETURN_IF_ERROR(world_.Channel("invoicing")
+                        ->ReadStream("broadbill.invoicing.v1.Invoicing/WatchBillRun", watch, run_,
+                                     world_.context(), [] { return true; }));
+    RETURN_IF_ERROR(world_.Settle());
+    documents_.clear();
+    std::string token;
+    do {
+      invoicing::ListDocumentsRequest list;
+      list.set_bill_run_id(run_.bill_run_id());
+      list.set_page_size(1000);
+      list.set_page_token(token);
+      ASSIGN_OR_RETURN(const auto page,
+                       world_.Call<invoicing::ListDocumentsResponse>(
+                           "broadbill.invoicing.v1.Invoicing/ListDocuments", list));
+      documents_.insert(documents_.end(), page.documents().begin(), page.documents().end());
+      token = page.next_page_token();
+    } while (!token.empty());
+    seen_lines_.clear();
+    return absl::OkStatus();
+  }
+
+  absl::Status Retry(Reader&) {
+    invoicing::RetryRunExceptionsRequest request;
+    request.set_bill_run_id(run_.bill_run_id());
+    return world_
+        .Call<invoicing::RetryRunExceptionsResponse>(
+            "broadbill.invoicing.v1.Invoicing/RetryRunExceptions", request)
+        .status();
+  }
+
+  // charge A1 "Router" 89.00 [tax equipment] [code 4200] [due DATE]
+  absl::Status Charge(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    invoicing::CreatePendingChargeRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    invoicing::PendingCharge* charge = request.mutable_charge();
+    ASSIGN_OR_RETURN(*charge->mutable_description(), r.Next("a text"));
+    ASSIGN_OR_RETURN(*charge->mutable_unit_price()->mutable_value(), r.Next("an amount"));
+    charge->set_account_code("4200");
+    charge->set_tax_class("other");
+    *charge->mutable_due_date() = convert::ToProto(world_.today());
+    while (!r.done()) {
+      if (r.Take("tax")) {
+        ASSIGN_OR_RETURN(*charge->mutable_tax_class(), r.Next("a tax class"));
+      } else if (r.Take("code")) {
+        ASSIGN_OR_RETURN(*charge->mutable_account_code(), r.Next("an account code"));
+      } else if (r.Take("due")) {
+        ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+        *charge->mutable_due_date() = convert::ToProto(day);
+      } else {
+        return r.End();
+      }
+    }
+    return world_
+        .Call<invoicing::PendingCharge>("broadbill.invoicing.v1.Invoicing/CreatePendingCharge",
+                                        request)
+        .status();
+  }
+
+  // pay A1 50.00 [on DATE]
+  absl::Status Pay(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    payments::CreatePaymentRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, 2));
+    *request.mutable_payment()->mutable_amount() = convert::ToMoney(minor, "USD");
+    request.mutable_payment()->set_kind(payments::Payment::CHEQUE);
+    if (r.Take("on")) {
+      ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+      *request.mutable_payment()->mutable_value_date() = convert::ToProto(day);
+    }
+    RETURN_IF_ERROR(world_
+                        .Call<payments::Payment>("broadbill.payments.v1.Payments/CreatePayment",
+                                                 request)
+                        .status());
+    return world_.Settle();
+  }
+
+  // card A1 TOKEN [due_date]: a method with autopay
+  absl::Status Card(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    payments::CreatePaymentMethodRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(*request.mutable_payment_method()->mutable_token(), r.Next("a token"));
+    ASSIGN_OR_RETURN(const auto method,
+                     world_.Call<payments::PaymentMethod>(
+                         "broadbill.payments.v1.Payments/CreatePaymentMethod", request));
+    payments::SetAutopayRequest autopay;
+    autopay.set_account_id(request.account_id());
+    autopay.mutable_autopay()->set_enabled(true);
+    autopay.mutable_autopay()->set_payment_method_id(method.payment_method_id());
+    if (r.Take("due_date")) autopay.mutable_autopay()->set_day(payments::Autopay::DUE_DATE);
+    return world_.Call<payments::Autopay>("broadbill.payments.v1.Payments/SetAutopay", autopay)
+        .status();
+  }
+
+  // collect 2026-04-16
+  absl::Status Collect(Reader& r) {
+    ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+    if (day > world_.today()) world_.SetClock(day);
+    payments::RunCollectionsRequest request;
+    *request.mutable_as_of() = convert::ToProto(day);
+    ASSIGN_OR_RETURN(collected_, world_.Call<payments::RunCollectionsResponse>(
+                                     "broadbill.payments.v1.Payments/RunCollections", request));
+    return world_.Settle();
+  }
+
+  // policy [grace 3] reminder 0 fee 5 1.5% | fee 5 10.00
+  absl::Status Policy(Reader& r) {
+    payments::CreateDunningPolicyRequest request;
+    payments::DunningPolicy* policy = request.mutable_policy();
+    policy->set_code("standard");
+    while (!r.done()) {
+      if (r.Take("grace")) {
+        ASSIGN_OR_RETURN(const std::string days, r.Next("days"));
+        policy->set_grace_days(std::atoi(days.c_str()));
+        continue;
+      }
+      ASSIGN_OR_RETURN(const std::string kind, r.Next("reminder or fee"));
+      ASSIGN_OR_RETURN(const std::string days, r.Next("days"));
+      payments::DunningStep* step = policy->add_steps();
+      step->set_name(absl::StrCat(kind, "_", days));
+      step->set_after_days(std::atoi(days.c_str()));
+      if (kind == "reminder") {
+        step->mutable_reminder()->set_template_("reminder");
+        continue;
+      }
+      if (kind != "fee") return InvalidArgumentError("SYNTAX", "unknown step '" + kind + "'");
+      ASSIGN_OR_RETURN(std::string value, r.Next("1.5% or 10.00"));
+      payments::LateFee* fee = step->mutable_late_fee();
+      fee->set_occurrences(1);
+      fee->set_tax_class("late_fee");
+      fee->set_account_code("4900");
+      if (value.back() == '%') {
+        value.pop_back();
+        fee->set_mode(payments::LateFee::PERCENT);
+        fee->mutable_percent()->set_value(value);
+      } else {
+        fee->set_mode(payments::LateFee::FLAT);
+        fee->mutable_flat()->set_value(value);
+      }
+    }
+    return world_
+        .Call<payments::DunningPolicy>("broadbill.payments.v1.Payments/CreateDunningPolicy", request)
+        .status();
+  }
+
+  // ---- expectations
+
+  absl::Status Expect(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string what, r.Next("what is expected"));
+    if (what == "line") return ExpectLine(r);
+    if (what == "lines") return ExpectLines(r);
+    if (what == "nothing") return ExpectNothing();
+    if (what == "document") return ExpectDocument(r);
+    if (what == "tax") return ExpectTax(r);
+    if (what == "balance") return ExpectBalance(r);
+    if (what == "open") return ExpectOpen(r);
+    if (what == "exception") return ExpectException(r);
+    if (what == "ledger") return ExpectLedger(r);
+    if (what == "collected" || what == "declined") return ExpectCollected(what, r);
+    if (what == "late-fees") return ExpectCount(r, collected_.late_fees());
+    if (what == "reminders") return ExpectCount(r, collected_.reminders());
+    return InvalidArgumentError("SYNTAX", "unknown expectation '" + what + "'");
+  }
+
+  std::string AmountOf(const google::type::Money& money) {
+    const auto minor = FromUnitsNanos(money.units(), money.nanos(), 2);
+    return FormatMinor(minor.ok() ? *minor : 0, 2);
+  }
+
+  void Compare(const std::string& expected, const std::string& was) {
+    if (expected != was) Report(line_ + 1, "expected " + expected + ", was " + was);
+  }
+
+  std::string LineText(const invoicing::Line& line) {
+    std::string days;
+    if (line.has_interval()) {
+      const auto& a = line.interval().start_date();
+      const auto& b = line.interval().end_date();
+      days = FormatDate(CivilDay(a.year(), a.month(), a.day())) + ".." +
+             FormatDate(CivilDay(b.year(), b.month(), b.day())) + " ";
+    }
+    return days + AmountOf(line.amount());
+  }
+
+  // expect line A1 "Fibre 500" 2026-03-10..2026-04-01 35.48
+  absl::Status ExpectLine(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string text, r.Next("a description"));
+    std::string expected;
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("the line"));
+      expected += (expected.empty() ? "" : " ") + word;
+    }
+    std::string seen;
+    for (const invoicing::Document& document : documents_) {
+      if (document.account_id() != account) continue;
+      for (const invoicing::Line& line : document.lines()) {
+        absl::StrAppend(&seen, "\n      \"", line.description(), "\" ", LineText(line));
+        if (line.description() != text || seen_lines_.count(line.line_id()) > 0) continue;
+        if (LineText(line) != expected) continue;
+        seen_lines_.insert(line.line_id());
+        return absl::OkStatus();
+      }
+    }
+    Report(line_ + 1, "no such line; the account's lines are:" + (seen.empty() ? " none" : seen));
+    return absl::OkStatus();
+  }
+
+  // expect lines A1 2: that many in the last run
+  absl::Status ExpectLines(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string count, r.Next("a number"));
+    int lines = 0;
+    for (const invoicing::Document& document : documents_) {
+      if (document.account_id() == account) lines += document.lines_size();
+    }
+    Compare(count, std::to_string(lines));
+    return absl::OkStatus();
+  }
+
+  absl::Status ExpectNothing() {
+    if (!documents_.empty()) {
+      Report(line_ + 1, absl::StrCat("expected no document, was ", documents_.size(), ", total ",
+                                     AmountOf(documents_[0].total())));
+    }
+    return absl::OkStatus();
+  }
+
+  const invoicing::Document* DocumentOf(const std::string& account) {
+    for (const invoicing::Document& document : documents_) {
+      if (document.account_id() == account) return &document;
+    }
+    return nullptr;
+  }
+
+  // expect document A1 invoice|credit-note [number INV-2026-000001] [net N] [tax T] [total N] [due D]
+  absl::Status ExpectDocument(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    const invoicing::Document* document = DocumentOf(account);
+    if (document == nullptr) {
+      Report(line_ + 1, "the account has no document in the last run");
+      while (!r.done()) RETURN_IF_ERROR(r.Next("").status());
+      return absl::OkStatus();
+    }
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("what"));
+      if (word == "invoice" || word == "credit-note") {
+        Compare(word, document->kind() == invoicing::Document::CREDIT_NOTE ? "credit-note" : "invoice");
+        continue;
+      }
+      if (word == "draft") {
+        Compare("DRAFT", invoicing::Document::State_Name(document->state()));
+        continue;
+      }
+      ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
+      const auto& due = document->due_date();
+      if (word == "number") Compare(value, document->number());
+      else if (word == "net") Compare(value, AmountOf(document->net()));
+      else if (word == "tax") Compare(value, AmountOf(document->tax()));
+      else if (word == "total") Compare(value, AmountOf(document->total()));
+      else if (word == "due") Compare(value, FormatDate(CivilDay(due.year(), due.month(), due.day())));
+      else return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+    }
+    return absl::OkStatus();
+  }
+
+  // expect tax A1 "Minnesota sales tax" 1.72
+  absl::Status ExpectTax(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string tax, r.Next("a tax"));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    int64_t sum = 0;
+    for (const invoicing::Document& document : documents_) {
+      if (document.account_id() != account) continue;
+      for (const auto& row : document.taxes()) {
+        const auto minor = FromUnitsNanos(row.amount().units(), row.amount().nanos(), 2);
+        if (row.name() == tax || row.jurisdiction_code() == tax) sum += minor.ok() ? *minor : 0;
+      }
+    }
+    Compare(amount, FormatMinor(sum, 2));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<payments::AccountBalance> BalanceOf(const std::string& name) {
+    payments::GetAccountBalanceRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    return world_.Call<payments::AccountBalance>("broadbill.payments.v1.Payments/GetAccountBalance",
+                                                 request);
+  }
+
+  // expect balance A1 35.48 [past-due 35.48] [unapplied 0.00]
+  absl::Status ExpectBalance(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const auto balance, BalanceOf(name));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    Compare(amount, AmountOf(balance.balance()));
+    if (r.Take("past-due")) {
+      ASSIGN_OR_RETURN(const std::string past, r.Next("an amount"));
+      Compare(past, AmountOf(balance.past_due()));
+    }
+    if (r.Take("unapplied")) {
+      ASSIGN_OR_RETURN(const std::string unapplied, r.Next("an amount"));
+      Compare(unapplied, AmountOf(balance.unapplied()));
+    }
+    return absl::OkStatus();
+  }
+
+  // expect open A1 INV-2026-000001 35.48
+  absl::Status ExpectOpen(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    payments::ListOpenItemsRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    request.set_include_closed(true);
+    ASSIGN_OR_RETURN(const std::string number, r.Next("a number"));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    ASSIGN_OR_RETURN(const auto items,
+                     world_.Call<payments::ListOpenItemsResponse>(
+                         "broadbill.payments.v1.Payments/ListOpenItems", request));
+    for (const auto& item : items.open_items()) {
+      if (item.number() != number) continue;
+      Compare(amount, AmountOf(item.open()));
+      return absl::OkStatus();
+    }
+    Report(line_ + 1, "the account has no open item " + number);
+    return absl::OkStatus();
+  }
+
+  // expect exception A1 MISSING_TAX_AREA
+  absl::Status ExpectException(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string reason, r.Next("a reason"));
+    invoicing::ListRunExceptionsRequest request;
+    request.set_bill_run_id(run_.bill_run_id());
+    ASSIGN_OR_RETURN(const auto list,
+                     world_.Call<invoicing::ListRunExceptionsResponse>(
+                         "broadbill.invoicing.v1.Invoicing/ListRunExceptions", request));
+    std::string seen;
+    for (const auto& exception : list.exceptions()) {
+      if (exception.account_id() != account) continue;
+      if (invoicing::RunException::Reason_Name(exception.reason()) == reason) return absl::OkStatus();
+      seen += " " + invoicing::RunException::Reason_Name(exception.reason());
+    }
+    Report(line_ + 1, "no such exception; there are:" + seen);
+    return absl::OkStatus();
+  }
+
+  // expect ledger zero
+  absl::Status ExpectLedger(Reader& r) {
+    r.Take("zero");
+    ASSIGN_OR_RETURN(const auto verified,
+                     world_.Call<payments::VerifyLedgerResponse>(
+                         "broadbill.payments.v1.Payments/VerifyLedger",
+                         payments::VerifyLedgerRequest()));
+    if (!verified.ok()) Report(line_ + 1, "the ledger does not balance");
+    return absl::OkStatus();
+  }
+
+  // expect collected 35.48 | expect declined 49.99
+  absl::Status ExpectCollected(const std::string& what, Reader& r) {
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    const auto& list = what == "collected" ? collected_.collected() : collected_.declined_amount();
+    Compare(amount, list.empty() ? "0.00" : AmountOf(list[0]));
+    return absl::OkStatus();
+  }
+
+  absl::Status ExpectCount(Reader& r, int64_t was) {
+    ASSIGN_OR_RETURN(const std::string count, r.Next("a number"));
+    Compare(count, std::to_string(was));
+    return absl::OkStatus();
+  }
+
+  const std::string name_;
+  std::vector<std::string> lines_;
+  size_t line_ = 0;
+  int failures_ = 0;
+  World world_;
+  invoicing::BillRun run_;
+  std::vector<invoicing::Document> documents_;
+  std::set<std::string> seen_lines_;
+  payments::RunCollectionsResponse collected_;
+};
+
+}  // namespace
+
+int RunScenario(const std::string& name, const std::string& text) {
+  return Scenario(name, text).Run();
+}
+
+}  // namespace broadbill::scenarios
