@@ -130,9 +130,7 @@ class Scenario {
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
     }
-    if (verb != "expect") {
-      RETURN_IF_ERROR(world_.Settle());
-    }
+    RETURN_IF_ERROR(world_.Settle());  // every statement sees all effects of those before it
     RETURN_IF_ERROR((this->*found->second)(r));
     return r.End();
   }
@@ -643,6 +641,7 @@ class Scenario {
       payments::LateFee* fee = step->mutable_late_fee();
       fee->set_occurrences(1);
       fee->set_tax_class("late_fee");
+      fee->set_description("Late fee");
       fee->set_account_code("4900");
       if (value.back() == '%') {
         value.pop_back();
