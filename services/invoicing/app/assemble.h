@@ -48,6 +48,8 @@ struct DraftContext {
   int32_t chunk = 0;
 };
 
+struct AccountWork;  // work.h
+
 class Assembler {
  public:
   struct Peers {
@@ -61,10 +63,13 @@ class Assembler {
                                                 const DraftContext& context) const;
 
  private:
-  struct Work;
-  absl::Status AddUsage(std::vector<Work>& work, const DraftContext& context) const;
-  absl::Status AddTaxes(std::vector<Work>& work, const DraftContext& context) const;
-  absl::Status AddCreditTaxes(std::vector<Work>& work) const;
+  // Items and pending charges of the accounts, before usage and taxes.
+  absl::StatusOr<std::vector<AccountWork>> BillRecurring(
+      const accounts::BatchGetBillingSnapshotsResponse& snapshots,
+      const std::vector<Uuid>& account_ids, CivilDay as_of) const;
+  absl::Status AddUsage(std::vector<AccountWork>& work, CivilDay as_of) const;  // clients/usage_lines.cc
+  absl::Status AddTaxes(std::vector<AccountWork>& work, CivilDay tax_date) const;  // clients/tax_lines.cc
+  absl::Status AddCreditTaxes(std::vector<AccountWork>& work) const;            // credit_tax.cc
 
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;

@@ -496,6 +496,26 @@ absl::StatusOr<ItemBill> BillItem(const Item& item, const Schedules& schedules,
   return out;
 }
 
+bool DueWithin(const Item& item, const Schedules& schedules, CivilDay as_of, int ahead, int days) {
+  const CivilDay covered_from = item.paid_through.value_or(CivilDay::min());
+  for (const Era& era : Eras(item, schedules)) {
+    const CivilDay horizon = as_of + ahead + days + 1;
+    const DateInterval looked{std::max(era.days.start, as_of), std::min(era.days.end, horizon)};
+    for (const DateInterval& base : era.schedule.Overlapping(looked)) {
+      const DateInterval window = base.Intersect(era.days);
+      for (const Segment& segment : item.segments) {
+        const DateInterval part = window.Intersect(segment.days);
+        const bool stopped =
+            segment.suspended && segment.terms.suspension == SuspensionMode::kStop;
+        if (part.empty() || stopped || part.end <= covered_from) continue;
+        const CivilDay due = segment.terms.arrears ? window.end : window.start - ahead;
+        if (due > as_of && due <= as_of + days) return true;
+      }
+    }
+  }
+  return false;
+}
+
 std::vector<DateInterval> ClosedUsagePeriods(const Item& item, const Schedules& schedules,
                                              CivilDay as_of, int count) {
   std::vector<DateInterval> out;

@@ -137,6 +137,9 @@ absl::StatusOr<ItemBill> BillItem(const Item& item, const Schedules& schedules,
                                   const std::vector<Piece>& covered, CivilDay as_of, int ahead,
                                   int currency_exponent);
 
+// Whether a new period of the item falls due within `days` days after the as-of date.
+bool DueWithin(const Item& item, const Schedules& schedules, CivilDay as_of, int ahead, int days);
+
 // The monthly usage periods of an item that ended by `as_of`, the last `count` of them, oldest
 // first: whole periods of its schedule.
 std::vector<DateInterval> ClosedUsagePeriods(const Item& item, const Schedules& schedules,

@@ -1,0 +1,152 @@
+#include "services/invoicing/app/clients/snapshots.h"
+
+#include <algorithm>
+
+#include "broadbill/invoicing/v1/document.pb.h"
+#include "libs/convert/convert.h"
+
+namespace broadbill::invoicing {
+
+namespace pb = broadbill::invoicing::v1;
+
+CivilDay ToDay(const google::type::Date& date, CivilDay otherwise) {
+  return convert::IsUnset(date) ? otherwise : CivilDay(date.year(), date.month(), date.day());
+}
+
+Decimal ToDecimal(const broadbill::common::v1::Decimal& value) {
+  const auto parsed = Decimal::Parse(value.value());
+  return parsed.ok() ? *parsed : Decimal();
+}
+
+namespace {
+
+Proration Method(accounts::Proration::Method method) {
+  switch (method) {
+    case accounts::Proration::THIRTY_DAY: return Proration::kThirtyDay;
+    case accounts::Proration::FULL: return Proration::kFull;
+    case accounts::Proration::NONE: return Proration::kNone;
+    default: return Proration::kActual;
+  }
+}
+
+Terms ToTerms(const accounts::Terms& in) {
+  Terms out;
+  out.plan_code = in.plan_code();
+  out.description = in.description();
+  out.tax_class = in.tax_class();
+  out.account_code = in.account_code();
+  out.arrears = in.timing() == accounts::ARREARS;
+  out.recurrence = {in.recurrence().days() > 0 ? 0 : std::max(1, in.recurrence().months()),
+                    in.recurrence().days()};
+  out.price = ToDecimal(in.price());
+  out.quantity = ToDecimal(in.quantity());
+  out.start = Method(in.proration().start());
+  out.change = Method(in.proration().change());
+  out.quantity_change = Method(in.proration().quantity());
+  out.suspend = Method(in.proration().suspend());
+  out.cancel = Method(in.proration().cancel());
+  out.suspension = in.suspension().mode() == accounts::SuspensionPolicy::STOP
+                       ? SuspensionMode::kStop
+                   : in.suspension().mode() == accounts::SuspensionPolicy::HOLD
+                       ? SuspensionMode::kHold
+                       : SuspensionMode::kKeep;
+  out.hold_price = ToDecimal(in.suspension().hold_price());
+  out.term_discount_percent = ToDecimal(in.term_discount_percent());
+  out.bill_changes_now = in.bill_changes_now();
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
+    rpc::Channel& channel, const std::vector<Uuid>& account_ids) {
+  accounts::BatchGetBillingSnapshotsRequest request;
+  for (const Uuid& id : account_ids) request.add_account_ids(id.ToText("acc"));
+  return channel.Call<accounts::BatchGetBillingSnapshotsResponse>(
+      "broadbill.accounts.v1.Accounts/BatchGetBillingSnapshots", request,
+      rpc::BackgroundContext("invoicing"));
+}
+
+Item ToItem(const accounts::SnapshotItem& in,
+            const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts) {
+  Item out;
+  const auto id = Uuid::Parse("sub", in.item_id());
+  if (id.ok()) out.item_id = *id;
+  const auto location = Uuid::Parse("loc", in.location_id());
+  if (location.ok()) out.location_id = *location;
+  if (in.has_paid_through()) out.paid_through = ToDay(in.paid_through(), CivilDay::min());
+  out.no_refund = in.no_refund();
+  for (const accounts::Segment& segment : in.segments()) {
+    out.segments.push_back({{ToDay(segment.start_date(), CivilDay::min()),
+                             ToDay(segment.end_date(), CivilDay::max())},
+                            static_cast<Cause>(segment.cause()), segment.suspended(),
+                            ToTerms(segment.terms())});
+  }
+  const auto add = [&](const accounts::SnapshotDiscount& discount) {
+    Discount to;
+    const auto discount_id = Uuid::Parse("dis", discount.discount_id());
+    if (discount_id.ok()) to.id = *discount_id;
+    to.label = discount.label();
+    if (discount.has_percent()) to.percent = ToDecimal(discount.percent());
+    if (discount.has_amount()) to.amount = ToDecimal(discount.amount());
+    to.days = {ToDay(discount.from_date(), CivilDay(1970, 1, 1)),
+               ToDay(discount.to_date(), CivilDay::max())};
+    to.account_code = discount.account_code();
+    out.discounts.push_back(std::move(to));
+  };
+  for (const auto& discount : in.discounts()) add(discount);
+  // A percent off the whole account is the same percent off each line; amounts of the account are
+  // spread over lines elsewhere.
+  for (const auto& discount : account_discounts) {
+    if (discount.has_percent()) add(discount);
+  }
+  return out;
+}
+
+Schedules ToSchedules(const accounts::BillingSnapshot& in) {
+  Schedules out;
+  for (const auto& cycle : in.cycle_days()) {
+    out.cycle_days.push_back({ToDay(cycle.from_date(), CivilDay(1970, 1, 1)), cycle.cycle_day()});
+  }
+  if (out.cycle_days.empty()) out.cycle_days.push_back({CivilDay(1970, 1, 1), 1});
+  out.rule = in.anchor_rule() == accounts::Account::START_MONTH
+                 ? AnchorRule::kCycleDayInStartMonth
+             : in.anchor_rule() == accounts::Account::ANNIVERSARY
+                 ? AnchorRule::kAnniversary
+                 : AnchorRule::kCycleDayOnOrAfterStart;
+  return out;
+}
+
+std::string PartiesOf(const accounts::BillingSnapshot& snapshot, const accounts::Company& company) {
+  pb::Document parties;
+  pb::Party* seller = parties.mutable_seller();
+  seller->set_name(company.name());
+  *seller->mutable_address() = company.address();
+  seller->set_tax_id(company.tax_id());
+  seller->set_email(company.email());
+  seller->set_phone(company.phone());
+  seller->set_website(company.website());
+  seller->set_payment_instructions(company.payment_instructions());
+  seller->set_logo_text(company.logo_text());
+  seller->set_logo_color(company.logo_color());
+  seller->set_iban(company.iban());
+  seller->set_bic(company.bic());
+  // The number prefix travels with the seller's account number field.
+  seller->set_account_number(company.number_prefix());
+  pb::Party* customer = parties.mutable_customer();
+  customer->set_name(snapshot.name());
+  *customer->mutable_address() = snapshot.billing_address();
+  customer->set_tax_id(snapshot.tax_id());
+  customer->set_email(snapshot.email());
+  customer->set_account_number(snapshot.account_number());
+  customer->set_customer_class(snapshot.customer_class());
+  for (const auto& location : snapshot.locations()) {
+    pb::DocumentLocation* to = parties.add_locations();
+    to->set_location_id(location.location_id());
+    to->set_name(location.name());
+    *to->mutable_address() = location.address();
+  }
+  return parties.SerializeAsString();
+}
+
+}  // namespace broadbill::invoicing

@@ -1,0 +1,32 @@
+#pragma once
+
+// What accounts tells about an account, as the domain sees it.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "broadbill/accounts/v1/snapshot.pb.h"
+#include "libs/rpc/channel.h"
+#include "services/invoicing/domain/bill.h"
+
+namespace broadbill::invoicing {
+
+namespace accounts = broadbill::accounts::v1;
+
+// One call for up to 1,000 accounts, in the order given. UNAVAILABLE when accounts does not answer.
+absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
+    rpc::Channel& channel, const std::vector<Uuid>& account_ids);
+
+Item ToItem(const accounts::SnapshotItem& in,
+            const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts);
+Schedules ToSchedules(const accounts::BillingSnapshot& in);
+// Seller, customer and locations as they are now, serialized: kept with the document for ever.
+std::string PartiesOf(const accounts::BillingSnapshot& snapshot, const accounts::Company& company);
+
+CivilDay ToDay(const google::type::Date& date, CivilDay otherwise);
+// Zero when it is empty or no number; peers validated it.
+Decimal ToDecimal(const broadbill::common::v1::Decimal& value);
+
+}  // namespace broadbill::invoicing
