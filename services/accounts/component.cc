@@ -44,6 +44,7 @@ absl::Status Register(rpc::Host& host) {
       .Unary("ImportAccounts", app, &AccountsApp::ImportAccounts)
       .Unary("ImportPlans", app, &AccountsApp::ImportPlans)
       .Unary("ImportSubscriptions", app, &AccountsApp::ImportSubscriptions)
+      .Unary("ImportSubscriptionChanges", app, &AccountsApp::ImportSubscriptionChanges)
       .Unary("ListBillableAccounts", app, &AccountsApp::ListBillableAccounts)
       .Unary("BatchGetBillingSnapshots", app, &AccountsApp::BatchGetBillingSnapshots);
   host.Add(std::move(service));

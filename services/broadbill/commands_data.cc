@@ -42,6 +42,7 @@ const std::map<std::string, ImportKind>& ImportKinds() {
       {"accounts", {"broadbill.accounts.v1.Accounts/ImportAccounts", "{}"}},
       {"plans", {"broadbill.accounts.v1.Accounts/ImportPlans", "{}"}},
       {"subscriptions", {"broadbill.accounts.v1.Accounts/ImportSubscriptions", "{}"}},
+      {"changes", {"broadbill.accounts.v1.Accounts/ImportSubscriptionChanges", "{}"}},
       {"tax-rates", {"broadbill.tax.v1.Tax/ImportRates", R"({"format":"CSV"})"}},
       {"tax-rates-sst", {"broadbill.tax.v1.Tax/ImportRates", R"({"format":"SST"})"}},
       {"tax-areas", {"broadbill.tax.v1.Tax/ImportBoundaries", R"({"format":"CSV"})"}},

@@ -129,6 +129,8 @@ class AccountsApp {
   absl::StatusOr<ImportResult> ImportPlans(const rpc::Context&, const pb::ImportPlansRequest&);
   absl::StatusOr<ImportResult> ImportSubscriptions(const rpc::Context&,
                                                    const pb::ImportSubscriptionsRequest&);
+  absl::StatusOr<ImportResult> ImportSubscriptionChanges(
+      const rpc::Context&, const pb::ImportSubscriptionChangesRequest&);
 
   // snapshots.cc
   absl::StatusOr<pb::ListBillableAccountsResponse> ListBillableAccounts(
@@ -144,6 +146,8 @@ class AccountsApp {
   absl::StatusOr<pb::Subscription> Changed(db::Tx& tx, const Uuid& account_id,
                                            const Uuid& subscription_id, bool created,
                                            convert::Events& events);
+  absl::Status ChangedMany(db::Tx& tx, const std::vector<Uuid>& subscription_ids, bool created,
+                           convert::Events& events);
   CivilDay Today(const std::string& time_zone) const;
 
   const std::shared_ptr<db::Pool> pool_;

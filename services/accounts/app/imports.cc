@@ -3,111 +3,19 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/convert/convert.h"
 #include "libs/convert/import.h"
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
+#include "services/accounts/app/import_file.h"
 #include "services/accounts/domain/history.h"
 
 namespace broadbill::accounts {
 namespace {
 
-// One CSV file being read: rows, header, errors.
-class File {
- public:
-  explicit File(std::string_view content) : reader_(content) {}
-
-  absl::Status Open(const std::vector<std::string>& required,
-                    const std::vector<std::string>& optional) {
-    reader_.Next(row_);
-    ASSIGN_OR_RETURN(header_, csv::Header::Make(row_, required, optional));
-    return absl::OkStatus();
-  }
-  bool Next() {
-    row_ok_ = true;
-    if (!reader_.Next(row_)) return false;
-    ++read;
-    return true;
-  }
-  std::string Get(const std::string& column) const { return header_->Get(row_, column); }
-  bool row_ok() const { return row_ok_; }
-  int64_t line() const { return row_.line; }
-
-  void Refuse(const std::string& column, const std::string& message,
-              const std::string& reason = "INVALID_VALUE") {
-    row_ok_ = false;
-    errors.push_back({row_.line, column, Get(column), reason, message});
-  }
-  // Errors of a validator that names proto fields: the last part is the column.
-  void Refuse(const Violations& violations) {
-    for (const FieldViolation& found : ViolationsOf(violations.ToStatus())) {
-      Refuse(found.field.substr(found.field.rfind('.') + 1), found.description);
-    }
-  }
-  int32_t Int(const std::string& column, int32_t otherwise) {
-    const std::string text = Get(column);
-    if (text.empty()) return otherwise;
-    if (text.size() > 6 || text.find_first_not_of("0123456789") != std::string::npos) {
-      Refuse(column, "must be a whole number");
-      return otherwise;
-    }
-    return std::stoi(text);
-  }
-  std::optional<Decimal> Number(const std::string& column) {
-    const std::string text = Get(column);
-    if (text.empty()) return std::nullopt;
-    const auto value = Decimal::Parse(text);
-    if (value.ok() && !value->IsNegative()) return *value;
-    Refuse(column, "must be a number of 0 or more, like 49.99");
-    return std::nullopt;
-  }
-  std::optional<CivilDay> Day(const std::string& column) {
-    const std::string text = Get(column);
-    if (text.empty()) return std::nullopt;
-    const auto day = ParseDate(text);
-    if (day.ok()) return *day;
-    Refuse(column, "must be a date like 2026-03-01");
-    return std::nullopt;
-  }
-  bool Yes(const std::string& column) {
-    const std::string text = Get(column);
-    if (text == "yes" || text == "true" || text == "1") return true;
-    if (!text.empty() && text != "no" && text != "false" && text != "0") {
-      Refuse(column, "must be yes or no");
-    }
-    return false;
-  }
-  // The value of an enum by its name in lower case.
-  template <class Enum, class Parse>
-  Enum Name(const std::string& column, Enum otherwise, const Parse& parse,
-            const std::string& choices) {
-    std::string text = Get(column);
-    if (text.empty()) return otherwise;
-    for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    Enum value = otherwise;
-    if (!parse(text, &value)) Refuse(column, "must be one of " + choices);
-    return value;
-  }
-
-  int64_t read = 0;
-  std::vector<csv::RowError> errors;
-
- private:
-  csv::Reader reader_;
-  csv::Row row_;
-  std::optional<csv::Header> header_;
-  bool row_ok_ = true;
-};
-
-void Start(const File& file, absl::Time now, ImportResult& result) {
-  result.set_import_id(Uuid::Make(now).ToText("imp"));
-  result.set_rows_read(file.read);
-  result.set_rows_refused(static_cast<int64_t>(file.errors.size()));
-  convert::SetErrors(file.errors, result);
-}
-
-void ReadAddress(File& file, const std::string& prefix, broadbill::common::v1::Address* out) {
+void ReadAddress(ImportFile& file, const std::string& prefix, broadbill::common::v1::Address* out) {
   const std::string street = file.Get(prefix + "street");
   if (!street.empty()) out->add_lines(street);
   out->set_city(file.Get(prefix + "city"));
@@ -116,7 +24,7 @@ void ReadAddress(File& file, const std::string& prefix, broadbill::common::v1::A
   out->set_country_code(file.Get(prefix + "country").empty() ? "US" : file.Get(prefix + "country"));
 }
 
-pb::Account ReadAccountRow(File& file) {
+pb::Account ReadAccountRow(ImportFile& file) {
   pb::Account out;
   out.set_account_number(file.Get("account_number"));
   if (out.account_number().empty()) file.Refuse("account_number", "must not be empty");
@@ -158,7 +66,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
         const absl::Time now = clock_.Now();
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         const pb::Company company_proto = ToProto(company);
-        File file(request.content());
+        ImportFile file(request.content());
         RETURN_IF_ERROR(file.Open(
             {"account_number", "name"},
             {"external_id", "customer_class", "currency", "time_zone", "language", "cycle_day",
@@ -215,7 +123,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
 
 namespace {
 
-void ReadUsage(File& file, pb::Plan& plan) {
+void ReadUsage(ImportFile& file, pb::Plan& plan) {
   using Terms = broadbill::common::v1::UsageTerms;
   const bool any = !file.Get("allowance").empty() || !file.Get("block_price").empty() ||
                    file.Yes("unlimited");
@@ -237,7 +145,7 @@ void ReadUsage(File& file, pb::Plan& plan) {
   usage->set_account_code(file.Get("usage_account_code"));
 }
 
-pb::Plan ReadPlanRow(File& file) {
+pb::Plan ReadPlanRow(ImportFile& file) {
   pb::Plan plan;
   plan.set_code(file.Get("code"));
   plan.set_name(file.Get("name"));
@@ -289,7 +197,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
-        File file(request.content());
+        ImportFile file(request.content());
         RETURN_IF_ERROR(file.Open(
             {"code", "name", "tax_class", "account_code", "price"},
             {"kind", "currency", "timing", "months", "days", "valid_from", "proration_start",
@@ -353,52 +261,65 @@ absl::StatusOr<Names> LoadNames(db::Tx& tx, const Uuid& company) {
   return out;
 }
 
+// A change by its words; what is wrong is refused in `column`.
+std::optional<ChangeRow> ReadChange(ImportFile& file, const std::string& column, const Names& names,
+                                    const std::vector<std::string>& words, absl::Time now) {
+  static const std::map<std::string, ChangeKind> kKinds = {
+      {"plan", ChangeKind::kPlan},       {"quantity", ChangeKind::kQuantity},
+      {"price", ChangeKind::kPrice},     {"suspend", ChangeKind::kSuspend},
+      {"resume", ChangeKind::kResume},   {"cancel", ChangeKind::kCancel}};
+  const auto word = [&](size_t i) { return i < words.size() ? words[i] : std::string(); };
+  const auto day = ParseDate(word(0));
+  const auto kind = kKinds.find(word(1));
+  if (!day.ok() || kind == kKinds.end()) {
+    file.Refuse(column, "'" + absl::StrJoin(words, " ") + "' is no change like '2026-03-10 plan CODE'");
+    return std::nullopt;
+  }
+  ChangeRow change;
+  change.change_id = Uuid::Make(now);
+  change.created_by = "import";
+  change.created_at = now;
+  change.effective = *day;
+  change.kind = static_cast<int16_t>(kind->second);
+  const std::string value = word(2);
+  if (kind->second == ChangeKind::kPlan) {
+    const auto plan = names.plans.find(value);
+    if (plan == names.plans.end()) {
+      file.Refuse(column, "no plan '" + value + "'", "UNKNOWN_REFERENCE");
+      return std::nullopt;
+    }
+    change.plan_id = plan->second;
+  } else if (kind->second == ChangeKind::kQuantity || kind->second == ChangeKind::kPrice) {
+    const auto number = Decimal::Parse(value);
+    const bool zero_bad = kind->second == ChangeKind::kQuantity;
+    if (!number.ok() || number->IsNegative() || (zero_bad && number->IsZero())) {
+      file.Refuse(column, "'" + value + "' is not a number" + (zero_bad ? " above 0" : ""));
+      return std::nullopt;
+    }
+    change.value = *number;
+    change.reason = word(3);
+  }
+  return change;
+}
+
 // "2026-03-10 plan fibre_1000; 2026-03-12 quantity 2; 2026-03-15 price 40 loyalty;
 //  2026-03-20 suspend; 2026-03-25 resume; 2026-03-28 cancel"
-void ReadChanges(File& file, const Names& names, const SubscriptionRow& row, absl::Time now,
+void ReadChanges(ImportFile& file, const Names& names, const SubscriptionRow& row, absl::Time now,
                  std::vector<ChangeRow>& out) {
   int64_t entered = 0;
   for (const absl::string_view part : absl::StrSplit(file.Get("changes"), ';', absl::SkipEmpty())) {
     const std::vector<std::string> words = absl::StrSplit(part, ' ', absl::SkipEmpty());
     if (words.empty()) continue;
-    ChangeRow change;
-    change.account_id = row.account_id;
-    change.subscription_id = row.subscription_id;
-    change.change_id = Uuid::Make(now);
-    change.entered = entered++;
-    change.created_by = "import";
-    change.created_at = now;
-    const auto day = ParseDate(words[0]);
-    const std::string kind = words.size() > 1 ? words[1] : "";
-    const std::string value = words.size() > 2 ? words[2] : "";
-    const auto number = Decimal::Parse(value);
-    static const std::map<std::string, ChangeKind> kKinds = {
-        {"plan", ChangeKind::kPlan},       {"quantity", ChangeKind::kQuantity},
-        {"price", ChangeKind::kPrice},     {"suspend", ChangeKind::kSuspend},
-        {"resume", ChangeKind::kResume},   {"cancel", ChangeKind::kCancel}};
-    const auto found = kKinds.find(kind);
-    if (!day.ok() || found == kKinds.end()) {
-      file.Refuse("changes", "'" + std::string(part) + "' is no change like '2026-03-10 plan CODE'");
-      return;
-    }
-    change.effective = *day;
-    change.kind = static_cast<int16_t>(found->second);
-    if (found->second == ChangeKind::kPlan) {
-      const auto plan = names.plans.find(value);
-      if (plan == names.plans.end()) return file.Refuse("changes", "no plan '" + value + "'");
-      change.plan_id = plan->second;
-    } else if (found->second == ChangeKind::kQuantity || found->second == ChangeKind::kPrice) {
-      if (!number.ok() || number->IsNegative()) {
-        return file.Refuse("changes", "'" + value + "' is not a number");
-      }
-      change.value = *number;
-      change.reason = words.size() > 3 ? words[3] : "";
-    }
-    out.push_back(change);
+    auto change = ReadChange(file, "changes", names, words, now);
+    if (!change.has_value()) return;
+    change->account_id = row.account_id;
+    change->subscription_id = row.subscription_id;
+    change->entered = entered++;
+    out.push_back(*std::move(change));
   }
 }
 
-void ReadIdentifiers(File& file, const SubscriptionRow& row, absl::Time now,
+void ReadIdentifiers(ImportFile& file, const SubscriptionRow& row, absl::Time now,
                      std::set<std::pair<int32_t, std::string>>& taken,
                      std::vector<IdentifierRow>& out) {
   static const std::pair<const char*, pb::Identifier::Kind> kColumns[] = {
@@ -418,7 +339,7 @@ void ReadIdentifiers(File& file, const SubscriptionRow& row, absl::Time now,
   }
 }
 
-void ReadDiscounts(File& file, const SubscriptionRow& row, absl::Time now,
+void ReadDiscounts(ImportFile& file, const SubscriptionRow& row, absl::Time now,
                    std::vector<DiscountRow>& out) {
   const auto percent = file.Number("discount_percent");
   const auto amount = file.Number("discount_amount");
@@ -445,7 +366,7 @@ void ReadDiscounts(File& file, const SubscriptionRow& row, absl::Time now,
   }
 }
 
-SubscriptionRow ReadSubscriptionRow(File& file, const Names& names, absl::Time now) {
+SubscriptionRow ReadSubscriptionRow(ImportFile& file, const Names& names, absl::Time now) {
   SubscriptionRow row;
   row.subscription_id = Uuid::Make(now);
   row.external_id = file.Get("subscription_id");
@@ -495,7 +416,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
         const absl::Time now = clock_.Now();
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company.company_id));
-        File file(request.content());
+        ImportFile file(request.content());
         RETURN_IF_ERROR(file.Open(
             {"account_number", "plan", "start_date"},
             {"subscription_id", "location_id", "end_date", "paid_through", "quantity", "price",
@@ -532,10 +453,10 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
         std::vector<ChangeRow> changes;
         std::vector<DiscountRow> discounts;
         std::vector<IdentifierRow> identifiers;
-        std::set<Uuid> touched;
+        std::vector<Uuid> ids;
         for (const Bundle& bundle : bundles) {
           rows.push_back(bundle.row);
-          touched.insert(bundle.row.account_id);
+          ids.push_back(bundle.row.subscription_id);
           changes.insert(changes.end(), bundle.changes.begin(), bundle.changes.end());
           discounts.insert(discounts.end(), bundle.discounts.begin(), bundle.discounts.end());
           identifiers.insert(identifiers.end(), bundle.identifiers.begin(),
@@ -545,22 +466,113 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
         RETURN_IF_ERROR(db::Copy(tx, changes));
         RETURN_IF_ERROR(db::Copy(tx, discounts));
         RETURN_IF_ERROR(db::Copy(tx, identifiers));
-        const std::vector<Uuid> ids(touched.begin(), touched.end());
-        RETURN_IF_ERROR(tx.Exec("UPDATE account SET version = version + 1, updated_at = $2 "
-                                "WHERE account_id = ANY($1)",
-                                ids, now)
-                            .status());
-        ASSIGN_OR_RETURN(const auto accounts,
-                         db::Select<AccountRow>(tx, "WHERE account_id = ANY($1)", ids));
-        std::map<Uuid, AccountRow> by_id;
-        for (const AccountRow& row : accounts) by_id[row.account_id] = row;
-        ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
-        for (const Bundle& bundle : bundles) {
-          AddSubscriptionEvent(bundle, plans, by_id[bundle.row.account_id], true, now, events);
-        }
+        RETURN_IF_ERROR(ChangedMany(tx, ids, true, events));
         result.set_rows_applied(static_cast<int64_t>(rows.size()));
         return result;
       });
+}
+
+namespace {
+
+struct KnownSubscription {
+  Uuid account_id, subscription_id;
+  CivilDay start;
+  int64_t next_entered = 0;
+};
+
+absl::StatusOr<std::map<std::string, KnownSubscription>> LoadKnown(db::Tx& tx) {
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      tx.Exec("SELECT s.external_id, s.account_id, s.subscription_id, s.start_date, "
+              "coalesce((SELECT max(c.entered) + 1 FROM subscription_change c "
+              "WHERE c.account_id = s.account_id AND c.subscription_id = s.subscription_id), 0) "
+              "FROM subscription s WHERE s.external_id <> ''"));
+  std::map<std::string, KnownSubscription> out;
+  for (int i = 0; i < rows.size(); ++i) {
+    out[rows.Get<std::string>(i, 0)] = {rows.Get<Uuid>(i, 1), rows.Get<Uuid>(i, 2),
+                                        rows.Get<CivilDay>(i, 3), rows.Get<int64_t>(i, 4)};
+  }
+  return out;
+}
+
+std::vector<ChangeRow> ReadChangeRows(ImportFile& file, const Names& names,
+                                      std::map<std::string, KnownSubscription>& known,
+                                      absl::Time now) {
+  std::vector<ChangeRow> out;
+  while (file.Next()) {
+    auto change = ReadChange(file, "change", names,
+                             {file.Get("effective_date"), file.Get("change"), file.Get("value"),
+                              file.Get("reason")},
+                             now);
+    const auto at = known.find(file.Get("subscription_id"));
+    if (at == known.end()) {
+      file.Refuse("subscription_id", "there is no such subscription", "UNKNOWN_REFERENCE");
+    } else if (change.has_value() && change->effective < at->second.start) {
+      file.Refuse("effective_date", "must not be before the subscription's start");
+    } else if (change.has_value()) {
+      change->account_id = at->second.account_id;
+      change->subscription_id = at->second.subscription_id;
+      change->entered = at->second.next_entered++;
+      out.push_back(*std::move(change));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptionChanges(
+    const rpc::Context& context, const pb::ImportSubscriptionChangesRequest& request) {
+  return convert::Write<ImportResult>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<ImportResult> {
+        const absl::Time now = clock_.Now();
+        ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
+        ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company.company_id));
+        ASSIGN_OR_RETURN(auto known, LoadKnown(tx));
+        ImportFile file(request.content());
+        RETURN_IF_ERROR(file.Open({"subscription_id", "effective_date", "change"},
+                                  {"value", "reason"}));
+        const std::vector<ChangeRow> changes = ReadChangeRows(file, names, known, now);
+        ImportResult result;
+        Start(file, now, result);
+        if (!file.errors.empty()) return result;  // nothing was written: all or nothing
+        RETURN_IF_ERROR(db::Copy(tx, changes));
+        std::set<Uuid> ids;
+        for (const ChangeRow& change : changes) ids.insert(change.subscription_id);
+        RETURN_IF_ERROR(ChangedMany(tx, {ids.begin(), ids.end()}, false, events));
+        result.set_rows_applied(static_cast<int64_t>(changes.size()));
+        return result;
+      });
+}
+
+// Bumps the accounts' and subscriptions' versions and tells the feed about their present state.
+absl::Status AccountsApp::ChangedMany(db::Tx& tx, const std::vector<Uuid>& subscription_ids,
+                                      bool created, convert::Events& events) {
+  const absl::Time now = clock_.Now();
+  RETURN_IF_ERROR(tx.Exec("UPDATE account SET version = version + 1, updated_at = $2 WHERE "
+                          "account_id IN (SELECT account_id FROM subscription "
+                          "WHERE subscription_id = ANY($1))",
+                          subscription_ids, now)
+                      .status());
+  if (!created) {
+    RETURN_IF_ERROR(tx.Exec("UPDATE subscription SET version = version + 1 "
+                            "WHERE subscription_id = ANY($1)",
+                            subscription_ids)
+                        .status());
+  }
+  ASSIGN_OR_RETURN(const std::vector<Bundle> bundles, LoadBundles(tx, {}, subscription_ids));
+  std::vector<Uuid> account_ids;
+  for (const Bundle& bundle : bundles) account_ids.push_back(bundle.row.account_id);
+  ASSIGN_OR_RETURN(const auto accounts,
+                   db::Select<AccountRow>(tx, "WHERE account_id = ANY($1)", account_ids));
+  std::map<Uuid, AccountRow> by_id;
+  for (const AccountRow& row : accounts) by_id[row.account_id] = row;
+  ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
+  for (const Bundle& bundle : bundles) {
+    AddSubscriptionEvent(bundle, plans, by_id[bundle.row.account_id], created, now, events);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace broadbill::accounts
