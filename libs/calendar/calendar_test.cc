@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-
 #include <random>
 
 #include "libs/calendar/clock.h"
@@ -96,8 +95,8 @@ TEST_CASE("worked amounts of proration") {
 TEST_CASE("any partition of a period sums to the whole") {
   std::mt19937 random(11);
   for (int round = 0; round < 300; ++round) {
-    const Recurrence recurrence = round % 3 == 0 ? Recurrence{0, 1 + round % 90}
-                                                 : Recurrence{1 + round % 24, 0};
+    const Recurrence recurrence =
+        round % 3 == 0 ? Recurrence{0, 1 + round % 90} : Recurrence{1 + round % 24, 0};
     const Schedule schedule = Schedule::For(D("2026-01-01") + random() % 700,
                                             1 + static_cast<int>(random() % 31), recurrence);
     const DateInterval period = schedule.Period(static_cast<int64_t>(random() % 9) - 4);

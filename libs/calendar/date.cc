@@ -9,8 +9,8 @@ namespace broadbill {
 
 absl::StatusOr<CivilDay> ParseDate(std::string_view text) {
   const auto bad = [&] {
-    return InvalidArgumentError("INVALID_DATE", "'" + std::string(text.substr(0, 40)) +
-                                                    "' is not a date like 2026-03-01");
+    return InvalidArgumentError(
+        "INVALID_DATE", "'" + std::string(text.substr(0, 40)) + "' is not a date like 2026-03-01");
   };
   if (text.size() != 10 || text[4] != '-' || text[7] != '-') return bad();
   int parts[3] = {0, 0, 0};
@@ -60,10 +60,9 @@ void DateSet::Add(const DateInterval& interval) {
       merged = {std::min(merged.start, have.start), std::max(merged.end, have.end)};
     }
   }
-  out.insert(std::upper_bound(out.begin(), out.end(), merged,
-                              [](const DateInterval& a, const DateInterval& b) {
-                                return a.start < b.start;
-                              }),
+  out.insert(std::upper_bound(
+                 out.begin(), out.end(), merged,
+                 [](const DateInterval& a, const DateInterval& b) { return a.start < b.start; }),
              merged);
   intervals_ = std::move(out);
 }

@@ -5,7 +5,9 @@
 namespace broadbill {
 namespace {
 
-int64_t FloorDiv(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0); }
+int64_t FloorDiv(int64_t a, int64_t b) {
+  return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+}
 
 // The day-of-month a 30/360 count gives a date: the 31st counts as the 30th, and so does the last
 // day of February when a period is anchored there.
@@ -33,7 +35,8 @@ Schedule Schedule::For(CivilDay start, int cycle_day, Recurrence recurrence, Anc
       return Schedule(CycleDayOnOrAfter(start, cycle_day), cycle_day, recurrence);
     case AnchorRule::kCycleDayInStartMonth:
       return Schedule(DayOfMonth(start.year(), start.month(), cycle_day), cycle_day, recurrence);
-    case AnchorRule::kAnniversary: return Schedule(start, start.day(), recurrence);
+    case AnchorRule::kAnniversary:
+      return Schedule(start, start.day(), recurrence);
   }
   return Schedule(start, cycle_day, recurrence);
 }

@@ -15,15 +15,16 @@ absl::StatusOr<absl::TimeZone> LoadZone(const std::string& name) {
 absl::Time StartOfDay(CivilDay day, absl::TimeZone zone) {
   const absl::TimeZone::TimeInfo info = zone.At(absl::CivilSecond(day));
   switch (info.kind) {
-    case absl::TimeZone::TimeInfo::UNIQUE: return info.pre;
-    case absl::TimeZone::TimeInfo::REPEATED: return info.pre;  // the earlier midnight
-    case absl::TimeZone::TimeInfo::SKIPPED: return info.trans;
+    case absl::TimeZone::TimeInfo::UNIQUE:
+      return info.pre;
+    case absl::TimeZone::TimeInfo::REPEATED:
+      return info.pre;  // the earlier midnight
+    case absl::TimeZone::TimeInfo::SKIPPED:
+      return info.trans;
   }
   return info.pre;
 }
 
-CivilDay DateIn(absl::Time instant, absl::TimeZone zone) {
-  return absl::ToCivilDay(instant, zone);
-}
+CivilDay DateIn(absl::Time instant, absl::TimeZone zone) { return absl::ToCivilDay(instant, zone); }
 
 }  // namespace broadbill

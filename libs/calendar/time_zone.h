@@ -11,8 +11,9 @@ namespace broadbill {
 // An IANA zone ("America/Chicago"). INVALID_ARGUMENT (UNKNOWN_TIME_ZONE) when there is none.
 absl::StatusOr<absl::TimeZone> LoadZone(const std::string& name);
 
-// The first instant whose local date is `day`: right where midnight happens twice (Havana), or never
-// (São Paulo, Cairo). A day that the zone skipped (Apia 2011-12-30) starts when the next one does.
+// The first instant whose local date is `day`: right where midnight happens twice (Havana), or
+// never (São Paulo, Cairo). A day that the zone skipped (Apia 2011-12-30) starts when the next one
+// does.
 absl::Time StartOfDay(CivilDay day, absl::TimeZone zone);
 
 // The local date of an instant.

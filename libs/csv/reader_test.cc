@@ -17,7 +17,9 @@ std::vector<Row> All(std::string_view text) {
 }  // namespace
 
 TEST_CASE("rows as they are found in the wild") {
-  const auto rows = All("\xef\xbb\xbf" "a,b\r\n\r\n1,\"x,\"\"y\"\"\nz\"\n,\n\"\"\"q\"\" <1>\",2");
+  const auto rows =
+      All("\xef\xbb\xbf"
+          "a,b\r\n\r\n1,\"x,\"\"y\"\"\nz\"\n,\n\"\"\"q\"\" <1>\",2");
   REQUIRE(rows.size() == 4);
   CHECK(rows[0].fields == std::vector<std::string>{"a", "b"});
   CHECK(rows[1].line == 3);

@@ -61,8 +61,8 @@ Decimal GetNumeric(std::string_view in) {
 }
 
 int32_t DaysSince2000(CivilDay day) {
-  if (day == CivilDay::max()) return INT32_MAX;   // infinity
-  if (day == CivilDay::min()) return INT32_MIN;   // -infinity
+  if (day == CivilDay::max()) return INT32_MAX;  // infinity
+  if (day == CivilDay::min()) return INT32_MIN;  // -infinity
   return static_cast<int32_t>(day - CivilDay(2000, 1, 1));
 }
 

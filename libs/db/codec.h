@@ -35,8 +35,8 @@ namespace wire {
 template <class T>
 void Put(std::string& out, T value) {
   for (int shift = static_cast<int>(sizeof(T)) * 8 - 8; shift >= 0; shift -= 8) {
-    out += static_cast<char>(static_cast<unsigned char>(
-        static_cast<std::make_unsigned_t<T>>(value) >> shift));
+    out += static_cast<char>(
+        static_cast<unsigned char>(static_cast<std::make_unsigned_t<T>>(value) >> shift));
   }
 }
 
@@ -44,8 +44,8 @@ template <class T>
 T Get(std::string_view in) {
   std::make_unsigned_t<T> value = 0;
   for (size_t i = 0; i < sizeof(T) && i < in.size(); ++i) {
-    value = static_cast<std::make_unsigned_t<T>>((value << 7 << 1) |
-                                                 static_cast<unsigned char>(in[i]));
+    value =
+        static_cast<std::make_unsigned_t<T>>((value << 7 << 1) | static_cast<unsigned char>(in[i]));
   }
   return static_cast<T>(value);
 }

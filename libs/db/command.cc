@@ -34,9 +34,9 @@ absl::StatusOr<std::optional<std::string>> TakeKey(Tx& tx, const CommandInput& i
                            input.scope, input.method, input.request_id));
   if (rows.empty()) return AbortedError("SERIALIZATION_FAILURE", "the first use was rolled back");
   if (rows.Get<Bytes>(0, 0) != hash) {
-    return FailedPreconditionError("REQUEST_ID_REUSED",
-                                   "request_id '" + input.request_id +
-                                       "' was used before with another request");
+    return FailedPreconditionError(
+        "REQUEST_ID_REUSED",
+        "request_id '" + input.request_id + "' was used before with another request");
   }
   return std::optional<std::string>(rows.Get<Bytes>(0, 1).data);
 }

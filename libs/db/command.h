@@ -20,7 +20,7 @@ struct CommandInput {
   std::string request_id;  // "" = no protection against repeats
   std::string request;     // the request's bytes without request_id; another hash is refused
   bool validate_only = false;
-  absl::Time now;          // business clock
+  absl::Time now;  // business clock
 };
 
 struct CommandOutput {

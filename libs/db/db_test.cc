@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -36,17 +35,16 @@ struct Thing {
 
   static constexpr char kTable[] = "thing";
   static constexpr auto Columns() {
-    return std::make_tuple(Col("thing_id", &Thing::thing_id), Col("name", &Thing::name),
-                           Col("count", &Thing::count), Col("total", &Thing::total),
-                           Col("price", &Thing::price), Col("day", &Thing::day),
-                           Col("at", &Thing::at), Col("note", &Thing::note),
-                           Col("tags", &Thing::tags), Col("raw", &Thing::raw),
-                           Col("ok", &Thing::ok));
+    return std::make_tuple(
+        Col("thing_id", &Thing::thing_id), Col("name", &Thing::name), Col("count", &Thing::count),
+        Col("total", &Thing::total), Col("price", &Thing::price), Col("day", &Thing::day),
+        Col("at", &Thing::at), Col("note", &Thing::note), Col("tags", &Thing::tags),
+        Col("raw", &Thing::raw), Col("ok", &Thing::ok));
   }
 };
 
 Thing Sample(int i) {
-  static const char* const kPrices[] = {"0", "49.99", "-0.000000000001", "123456789012.5",
+  static const char* const kPrices[] = {"0",     "49.99",  "-0.000000000001", "123456789012.5",
                                         "10000", "0.0001", "-12345.6789"};
   Thing out;
   out.thing_id = Uuid::Make(absl::FromUnixSeconds(1775001600));
@@ -152,8 +150,8 @@ TEST_CASE("a command runs once per request id") {
 TEST_CASE("two callers with one request id at the same time: one effect, one answer") {
   testing::TestDatabase database;
   const auto pool = Open(database);
-  const CommandInput input{"tester", "Make", "same", "body", false,
-                           absl::FromUnixSeconds(1775001600)};
+  const CommandInput input{"tester", "Make", "same",
+                           "body",   false,  absl::FromUnixSeconds(1775001600)};
   std::vector<std::string> answers(8);
   std::vector<std::thread> threads;
   for (size_t i = 0; i < answers.size(); ++i) {

@@ -64,9 +64,9 @@ std::vector<FeedEvent> DecodeFeedPayload(const std::string& payload) {
   if (payload.size() < 5 || payload[0] != kVersion) return out;
   std::string raw(static_cast<size_t>(wire::Get<int32_t>(std::string_view(payload).substr(1))),
                   '\0');
-  const int size = LZ4_decompress_safe(payload.data() + 5, raw.data(),
-                                       static_cast<int>(payload.size() - 5),
-                                       static_cast<int>(raw.size()));
+  const int size =
+      LZ4_decompress_safe(payload.data() + 5, raw.data(), static_cast<int>(payload.size() - 5),
+                          static_cast<int>(raw.size()));
   if (size != static_cast<int>(raw.size())) return out;
   std::string_view in = raw;
   while (!in.empty()) {
@@ -96,14 +96,15 @@ absl::Status AppendFeed(Tx& tx, const std::vector<FeedEvent>& events, absl::Time
       counts.push_back(static_cast<int32_t>(count));
       payloads.push_back({EncodeFeedPayload(part.data() + begin, count)});
     }
-    RETURN_IF_ERROR(tx.Exec("WITH head AS (UPDATE feed_head SET pos = pos + $2 WHERE partition = $1 "
-                            "RETURNING pos - $2 AS base) "
-                            "INSERT INTO feed (partition, pos, event_count, at, payload) "
-                            "SELECT $1, head.base + r.n, r.c, $3, r.p FROM head, "
-                            "unnest($4, $5, $6) AS r(n, c, p)",
-                            static_cast<int16_t>(partition), static_cast<int64_t>(rows), at,
-                            offsets, counts, payloads)
-                        .status());
+    RETURN_IF_ERROR(
+        tx.Exec("WITH head AS (UPDATE feed_head SET pos = pos + $2 WHERE partition = $1 "
+                "RETURNING pos - $2 AS base) "
+                "INSERT INTO feed (partition, pos, event_count, at, payload) "
+                "SELECT $1, head.base + r.n, r.c, $3, r.p FROM head, "
+                "unnest($4, $5, $6) AS r(n, c, p)",
+                static_cast<int16_t>(partition), static_cast<int64_t>(rows), at, offsets, counts,
+                payloads)
+            .status());
   }
   return absl::OkStatus();
 }

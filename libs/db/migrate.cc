@@ -90,8 +90,7 @@ std::string Sha256(std::string_view text) {
   return absl::BytesToHexString(out);
 }
 
-absl::Status ApplyAll(Pool& pool, const std::string& service,
-                      const std::vector<Migration>& steps) {
+absl::Status ApplyAll(Pool& pool, const std::string& service, const std::vector<Migration>& steps) {
   // One session-long lock would pin a connection; the lock is taken again in every transaction.
   const std::string lock =
       absl::StrCat("SELECT pg_advisory_xact_lock(hashtextextended('broadbill.", service, "', 0))");
@@ -99,13 +98,12 @@ absl::Status ApplyAll(Pool& pool, const std::string& service,
   while (true) {
     ASSIGN_OR_RETURN(Tx tx, pool.Begin());
     RETURN_IF_ERROR(tx.ExecScript(lock));
-    RETURN_IF_ERROR(tx.ExecScript(
-        absl::StrCat("CREATE SCHEMA IF NOT EXISTS ", service,
-                     "; CREATE TABLE IF NOT EXISTS ", service, ".schema_migration (name text "
-                     "PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL)")));
-    ASSIGN_OR_RETURN(const Result rows,
-                     tx.Exec(absl::StrCat("SELECT name, sha256 FROM ", service,
-                                          ".schema_migration ORDER BY name")));
+    RETURN_IF_ERROR(tx.ExecScript(absl::StrCat(
+        "CREATE SCHEMA IF NOT EXISTS ", service, "; CREATE TABLE IF NOT EXISTS ", service,
+        ".schema_migration (name text "
+        "PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL)")));
+    ASSIGN_OR_RETURN(const Result rows, tx.Exec(absl::StrCat("SELECT name, sha256 FROM ", service,
+                                                             ".schema_migration ORDER BY name")));
     std::map<std::string, std::string> applied;
     for (int i = 0; i < rows.size(); ++i) {
       applied[rows.Get<std::string>(i, 0)] = rows.Get<std::string>(i, 1);
@@ -120,9 +118,9 @@ absl::Status ApplyAll(Pool& pool, const std::string& service,
       }
       ++done;
       if (found->second != Sha256(step.sql)) {
-        return FailedPreconditionError(
-            "MIGRATION_CHANGED", absl::StrCat("step ", std::string(step.name), " of schema ",
-                                              service, " differs from the one applied"));
+        return FailedPreconditionError("MIGRATION_CHANGED",
+                                       absl::StrCat("step ", std::string(step.name), " of schema ",
+                                                    service, " differs from the one applied"));
       }
     }
     if (applied.size() > done) {
@@ -134,10 +132,10 @@ absl::Status ApplyAll(Pool& pool, const std::string& service,
     if (next == nullptr) return tx.Commit();
     RETURN_IF_ERROR(Annotate(tx.ExecScript(std::string(next->sql)),
                              absl::StrCat(service, "/", std::string(next->name))));
-    RETURN_IF_ERROR(tx.Exec(absl::StrCat("INSERT INTO ", service,
-                                         ".schema_migration VALUES ($1, $2, now())"),
-                            std::string(next->name), Sha256(next->sql))
-                        .status());
+    RETURN_IF_ERROR(
+        tx.Exec(absl::StrCat("INSERT INTO ", service, ".schema_migration VALUES ($1, $2, now())"),
+                std::string(next->name), Sha256(next->sql))
+            .status());
     RETURN_IF_ERROR(tx.Commit());
   }
 }

@@ -81,7 +81,8 @@ class Connection {
       return UnavailableError("DATABASE_UNAVAILABLE",
                               absl::StrCat("cannot connect: ", PQerrorMessage(out->pg_)));
     }
-    PQsetNoticeProcessor(out->pg_, [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        out->pg_, [](void*, const char*) {}, nullptr);
     std::string setup = "SET timezone = 'UTC'; SET client_min_messages = 'warning';";
     if (!options.schema.empty()) absl::StrAppend(&setup, "SET search_path = ", options.schema, ";");
     if (!options.application.empty()) {
@@ -152,10 +153,10 @@ class Connection {
       prepared_.clear();
     }
     const std::string name = absl::StrCat("s", ++prepared_count_);
-    RETURN_IF_ERROR(Check(PQprepare(pg_, name.c_str(), sql.c_str(), static_cast<int>(oids.size()),
-                                    oids.data()),
-                          {PGRES_COMMAND_OK})
-                        .status());
+    RETURN_IF_ERROR(
+        Check(PQprepare(pg_, name.c_str(), sql.c_str(), static_cast<int>(oids.size()), oids.data()),
+              {PGRES_COMMAND_OK})
+            .status());
     prepared_[key] = name;
     return name;
   }
@@ -208,8 +209,9 @@ absl::Status Tx::Commit() {
   if (connection_ == nullptr) return InternalError("DATABASE_ERROR", "the transaction has ended");
   absl::Status status = connection_->Script("COMMIT");
   if (!status.ok() && !connection_->healthy()) {
-    status = UnavailableError("COMMIT_OUTCOME_UNKNOWN",
-                              "the connection broke while committing; the outcome must be looked up");
+    status =
+        UnavailableError("COMMIT_OUTCOME_UNKNOWN",
+                         "the connection broke while committing; the outcome must be looked up");
   }
   pool_->Release(std::move(connection_));
   return status;

@@ -110,8 +110,8 @@ class Tx {
   absl::Status CopyIn(const std::string& table, const std::string& columns,
                       const std::string& binary_rows);
 
-  // UNAVAILABLE with reason COMMIT_OUTCOME_UNKNOWN when the connection broke during COMMIT: look the
-  // effect up, do not run it again blindly.
+  // UNAVAILABLE with reason COMMIT_OUTCOME_UNKNOWN when the connection broke during COMMIT: look
+  // the effect up, do not run it again blindly.
   absl::Status Commit();
   void Rollback();
 

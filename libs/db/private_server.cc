@@ -130,9 +130,9 @@ struct PrivateServer::Impl {
     lock = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (lock < 0) return SystemError("cannot open " + path);
     if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-      return FailedPreconditionError("DATA_DIR_IN_USE", "the folder " + options.data_dir +
-                                                            " is in use by process " +
-                                                            ReadFile(path));
+      return FailedPreconditionError(
+          "DATA_DIR_IN_USE",
+          "the folder " + options.data_dir + " is in use by process " + ReadFile(path));
     }
     const std::string pid = std::to_string(getpid());
     const bool kept = ftruncate(lock, 0) == 0 &&
@@ -164,7 +164,8 @@ struct PrivateServer::Impl {
     fs::permissions(socket, fs::perms::owner_all, ec);
     if (user != nullptr) {
       for (const std::string& path : {base, socket}) {
-        if (chown(path.c_str(), user->pw_uid, user->pw_gid) != 0) return SystemError("chown " + path);
+        if (chown(path.c_str(), user->pw_uid, user->pw_gid) != 0)
+          return SystemError("chown " + path);
       }
     }
     return ec ? UnavailableError("PRIVATE_SERVER", ec.message()) : absl::OkStatus();
@@ -176,9 +177,9 @@ struct PrivateServer::Impl {
     const std::string temporary = cluster() + ".new";
     std::error_code ec;
     fs::remove_all(temporary, ec);
-    std::vector<std::string> args = {bin + "/initdb", "-U",           "broadbill",
-                                     "--auth=trust",  "-E",           "UTF8",
-                                     "--locale=C.UTF-8", "--no-sync", "-D", temporary};
+    std::vector<std::string> args = {
+        bin + "/initdb",    "-U",        "broadbill", "--auth=trust", "-E", "UTF8",
+        "--locale=C.UTF-8", "--no-sync", "-D",        temporary};
     RETURN_IF_ERROR(RunToEnd(AsUser(args), log("postgresql")));
     fs::rename(temporary, cluster(), ec);
     return ec ? UnavailableError("PRIVATE_SERVER", ec.message()) : absl::OkStatus();
@@ -188,7 +189,8 @@ struct PrivateServer::Impl {
     const int64_t shared_mb = std::min<int64_t>(4096, MemoryBytes() / 4 >> 20);
     std::ofstream out(cluster() + "/postgresql.auto.conf", std::ios::trunc);
     out << "listen_addresses = ''\nunix_socket_directories = '" << socket
-        << "'\nunix_socket_permissions = 0700\nshared_buffers = " << std::max<int64_t>(16, shared_mb)
+        << "'\nunix_socket_permissions = 0700\nshared_buffers = "
+        << std::max<int64_t>(16, shared_mb)
         << "MB\nmax_wal_size = 8GB\nmin_wal_size = 256MB\nwal_compression = lz4\n"
         << "max_connections = " << options.connections_max
         << "\nwork_mem = 32MB\nmaintenance_work_mem = 256MB\ncheckpoint_timeout = 15min\n"
@@ -227,8 +229,8 @@ struct PrivateServer::Impl {
     RETURN_IF_ERROR(WriteSettings());
     const absl::Time deadline = absl::Now() + kStartTimeout;
     while (true) {
-      ASSIGN_OR_RETURN(postgres, Spawn(AsUser({bin + "/postgres", "-D", cluster()}),
-                                       log("postgresql")));
+      ASSIGN_OR_RETURN(postgres,
+                       Spawn(AsUser({bin + "/postgres", "-D", cluster()}), log("postgresql")));
       bool alive = true;
       while (alive && absl::Now() < deadline) {
         if (Answers("postgres")) return absl::OkStatus();

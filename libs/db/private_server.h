@@ -12,9 +12,9 @@
 namespace broadbill::db {
 
 struct PrivateServerOptions {
-  std::string data_dir;    // holds everything; made when absent
+  std::string data_dir;  // holds everything; made when absent
   bool with_redis = true;
-  bool fsync = true;       // false: tests only, a crash of the machine loses data
+  bool fsync = true;  // false: tests only, a crash of the machine loses data
   int connections_max = 200;
 };
 

@@ -94,8 +94,8 @@ Row ReadRow(const Result& result, int row, int first = 0) {
   std::apply(
       [&](const auto&... column) {
         int at = first;
-        ((out.*column.member = internal::Field<std::decay_t<decltype(out.*column.member)>>::Read(
-              result, row, at++)),
+        ((out.*column.member =
+              internal::Field<std::decay_t<decltype(out.*column.member)>>::Read(result, row, at++)),
          ...);
       },
       Row::Columns());
@@ -113,8 +113,8 @@ std::vector<Row> ReadRows(const Result& result) {
 // SELECT <columns> FROM <table> <tail>.
 template <class Row, class... T>
 absl::StatusOr<std::vector<Row>> Select(Tx& tx, const std::string& tail, const T&... values) {
-  auto result = tx.Exec("SELECT " + ColumnList<Row>() + " FROM " + Row::kTable + " " + tail,
-                        values...);
+  auto result =
+      tx.Exec("SELECT " + ColumnList<Row>() + " FROM " + Row::kTable + " " + tail, values...);
   if (!result.ok()) return result.status();
   return ReadRows<Row>(*result);
 }
@@ -152,8 +152,7 @@ absl::StatusOr<int64_t> Insert(Tx& tx, std::span<const Row> rows, const std::str
 }
 
 template <class Row>
-absl::StatusOr<int64_t> Insert(Tx& tx, const std::vector<Row>& rows,
-                               const std::string& tail = "") {
+absl::StatusOr<int64_t> Insert(Tx& tx, const std::vector<Row>& rows, const std::string& tail = "") {
   return Insert(tx, std::span<const Row>(rows), tail);
 }
 
@@ -194,22 +193,22 @@ class CopyBuffer {
   int64_t rows_ = 0;
 };
 
-// COPY into a temporary table, then INSERT … SELECT … ON CONFLICT DO NOTHING: bulk loads that may hold
-// rows that are already there. Returns the rows that were new.
+// COPY into a temporary table, then INSERT … SELECT … ON CONFLICT DO NOTHING: bulk loads that may
+// hold rows that are already there. Returns the rows that were new.
 template <class Row>
 absl::StatusOr<int64_t> CopyNew(Tx& tx, const std::vector<Row>& rows) {
   if (rows.empty()) return 0;
   const std::string stage = std::string("stage_") + Row::kTable;
-  absl::Status made = tx.ExecScript("CREATE TEMP TABLE " + stage + " (LIKE " + Row::kTable +
-                                    ") ON COMMIT DROP");
+  absl::Status made =
+      tx.ExecScript("CREATE TEMP TABLE " + stage + " (LIKE " + Row::kTable + ") ON COMMIT DROP");
   if (!made.ok()) return made;
   CopyBuffer<Row> buffer;
   for (const Row& row : rows) buffer.Add(row);
   absl::Status copied = tx.CopyIn(stage, ColumnList<Row>(), buffer.data());
   if (!copied.ok()) return copied;
-  auto inserted = tx.Exec("INSERT INTO " + std::string(Row::kTable) + " (" + ColumnList<Row>() +
-                          ") SELECT " + ColumnList<Row>() + " FROM " + stage +
-                          " ON CONFLICT DO NOTHING");
+  auto inserted =
+      tx.Exec("INSERT INTO " + std::string(Row::kTable) + " (" + ColumnList<Row>() + ") SELECT " +
+              ColumnList<Row>() + " FROM " + stage + " ON CONFLICT DO NOTHING");
   if (!inserted.ok()) return inserted.status();
   absl::Status dropped = tx.ExecScript("DROP TABLE " + stage);
   if (!dropped.ok()) return dropped;

@@ -68,20 +68,21 @@ absl::StatusOr<std::map<int, int64_t>> ReadHeads(db::Pool& pool) {
   return out;
 }
 
-Consumer::Consumer(std::string source, std::shared_ptr<db::Pool> pool, Fetch fetch,
-                   Handler handler)
+Consumer::Consumer(std::string source, std::shared_ptr<db::Pool> pool, Fetch fetch, Handler handler)
     : source_(std::move(source)),
       pool_(std::move(pool)),
       fetch_(std::move(fetch)),
       handler_(std::move(handler)) {}
 
 absl::Status Consumer::LoadCursors() {
-  RETURN_IF_ERROR(pool_->Exec("INSERT INTO feed_cursor (source, partition, pos) "
-                              "SELECT $1, p, 0 FROM generate_series(0, 63) p ON CONFLICT DO NOTHING",
-                              source_)
+  RETURN_IF_ERROR(pool_
+                      ->Exec("INSERT INTO feed_cursor (source, partition, pos) "
+                             "SELECT $1, p, 0 FROM generate_series(0, 63) p ON CONFLICT DO NOTHING",
+                             source_)
                       .status());
-  ASSIGN_OR_RETURN(const db::Result result,
-                   pool_->Exec("SELECT partition, pos FROM feed_cursor WHERE source = $1", source_));
+  ASSIGN_OR_RETURN(
+      const db::Result result,
+      pool_->Exec("SELECT partition, pos FROM feed_cursor WHERE source = $1", source_));
   cursors_.clear();
   for (int i = 0; i < result.size(); ++i) {
     cursors_[result.Get<int16_t>(i, 0)] = result.Get<int64_t>(i, 1);
@@ -106,7 +107,8 @@ absl::StatusOr<int64_t> Consumer::Step() {
   }
   for (const auto& [partition, part] : events) {
     absl::Status status = Apply(partition, part, last[partition]);
-    if (!status.ok() && !IsTransient(status)) status = ApplyOneByOne(partition, part, last[partition]);
+    if (!status.ok() && !IsTransient(status))
+      status = ApplyOneByOne(partition, part, last[partition]);
     if (!status.ok()) {
       cursors_.clear();
       return status;
@@ -117,10 +119,11 @@ absl::StatusOr<int64_t> Consumer::Step() {
 
 // False when another process moved the cursor: its effect stands, ours is dropped.
 absl::StatusOr<bool> Consumer::MoveCursor(db::Tx& tx, int partition, int64_t last_pos) {
-  ASSIGN_OR_RETURN(const db::Result moved,
-                   tx.Exec("UPDATE feed_cursor SET pos = $4 "
-                           "WHERE source = $1 AND partition = $2 AND pos = $3",
-                           source_, static_cast<int16_t>(partition), cursors_[partition], last_pos));
+  ASSIGN_OR_RETURN(
+      const db::Result moved,
+      tx.Exec("UPDATE feed_cursor SET pos = $4 "
+              "WHERE source = $1 AND partition = $2 AND pos = $3",
+              source_, static_cast<int16_t>(partition), cursors_[partition], last_pos));
   return moved.affected() == 1;
 }
 
@@ -138,8 +141,9 @@ absl::Status Consumer::Apply(int partition, const std::vector<Event>& events, in
 // Events of accounts that are parked already wait behind them.
 absl::StatusOr<std::vector<Event>> Consumer::WithoutParked(db::Tx& tx,
                                                            const std::vector<Event>& events) {
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   tx.Exec("SELECT DISTINCT account_id FROM feed_parked WHERE source = $1", source_));
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      tx.Exec("SELECT DISTINCT account_id FROM feed_parked WHERE source = $1", source_));
   if (rows.empty()) return events;
   std::set<Uuid> parked;
   for (int i = 0; i < rows.size(); ++i) parked.insert(rows.Get<Uuid>(i, 0));
@@ -155,10 +159,12 @@ absl::StatusOr<std::vector<Event>> Consumer::WithoutParked(db::Tx& tx,
 }
 
 absl::Status Consumer::Park(db::Tx& tx, const Event& event, const std::string& reason) {
-  return tx.Exec("INSERT INTO feed_parked (source, partition, pos, number, account_id, type, body, "
-                 "at, reason) VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8) ON CONFLICT DO NOTHING",
-                 source_, static_cast<int16_t>(event.partition), event.pos, event.number,
-                 event.account_id, db::Bytes{event.body}, event.at, reason)
+  return tx
+      .Exec(
+          "INSERT INTO feed_parked (source, partition, pos, number, account_id, type, body, "
+          "at, reason) VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8) ON CONFLICT DO NOTHING",
+          source_, static_cast<int16_t>(event.partition), event.pos, event.number, event.account_id,
+          db::Bytes{event.body}, event.at, reason)
       .status();
 }
 
@@ -194,23 +200,24 @@ absl::Status Consumer::CatchUp() {
 }
 
 absl::StatusOr<int64_t> Consumer::RetryParked() {
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   pool_->Exec("SELECT partition, pos, number, account_id, body, at FROM feed_parked "
-                               "WHERE source = $1 ORDER BY partition, pos, number",
-                               source_));
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      pool_->Exec("SELECT partition, pos, number, account_id, body, at FROM feed_parked "
+                  "WHERE source = $1 ORDER BY partition, pos, number",
+                  source_));
   int64_t applied = 0;
   std::set<Uuid> still;
   for (int i = 0; i < rows.size(); ++i) {
-    const Event event{rows.Get<int16_t>(i, 0), rows.Get<int64_t>(i, 1), rows.Get<int32_t>(i, 2),
-                      rows.Get<Uuid>(i, 3),    rows.Get<db::Bytes>(i, 4).data,
-                      rows.Get<absl::Time>(i, 5)};
+    const Event event{rows.Get<int16_t>(i, 0),        rows.Get<int64_t>(i, 1),
+                      rows.Get<int32_t>(i, 2),        rows.Get<Uuid>(i, 3),
+                      rows.Get<db::Bytes>(i, 4).data, rows.Get<absl::Time>(i, 5)};
     if (still.count(event.account_id) > 0) continue;
     ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-    ASSIGN_OR_RETURN(const db::Result taken,
-                     tx.Exec("DELETE FROM feed_parked WHERE source = $1 AND partition = $2 "
-                             "AND pos = $3 AND number = $4",
-                             source_, static_cast<int16_t>(event.partition), event.pos,
-                             event.number));
+    ASSIGN_OR_RETURN(
+        const db::Result taken,
+        tx.Exec("DELETE FROM feed_parked WHERE source = $1 AND partition = $2 "
+                "AND pos = $3 AND number = $4",
+                source_, static_cast<int16_t>(event.partition), event.pos, event.number));
     if (taken.affected() == 0) continue;
     absl::Status status = handler_(tx, {event});
     if (status.ok()) status = tx.Commit();

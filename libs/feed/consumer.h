@@ -31,8 +31,8 @@ struct Row {
 
 // Rows after the given positions (by partition), at most `rows_max`, in order of position within a
 // partition.
-using Fetch = std::function<absl::StatusOr<std::vector<Row>>(
-    const std::map<int, int64_t>& after, int rows_max)>;
+using Fetch = std::function<absl::StatusOr<std::vector<Row>>(const std::map<int, int64_t>& after,
+                                                             int rows_max)>;
 
 // Applies events of one partition, in order, in the given transaction. UNAVAILABLE, ABORTED and
 // DEADLINE_EXCEEDED mean: try again later. Any other error: the events are given again one by one,

@@ -29,9 +29,9 @@ struct Fixture {
   }
   int64_t Seen() { return sink->Exec("SELECT count(*) FROM seen")->Get<int64_t>(0, 0); }
   Consumer Make(const Handler& handler) {
-    return Consumer("source", sink,
-                    [this](const auto& after, int rows) { return ReadRows(*source, after, rows); },
-                    handler);
+    return Consumer(
+        "source", sink,
+        [this](const auto& after, int rows) { return ReadRows(*source, after, rows); }, handler);
   }
 
   testing::TestDatabase database;

@@ -130,9 +130,9 @@ absl::StatusOr<bool> IsCaughtUp(const Followed::One& one) {
   ASSIGN_OR_RETURN(const auto heads, one.channel->Call<pb::GetFeedHeadsResponse>(
                                          "broadbill.common.v1.Feed/GetFeedHeads", request,
                                          rpc::BackgroundContext("feed")));
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   one.pool->Exec("SELECT partition, pos FROM feed_cursor WHERE source = $1",
-                                  one.source));
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      one.pool->Exec("SELECT partition, pos FROM feed_cursor WHERE source = $1", one.source));
   std::map<int, int64_t> cursors;
   for (int i = 0; i < rows.size(); ++i) cursors[rows.Get<int16_t>(i, 0)] = rows.Get<int64_t>(i, 1);
   return std::all_of(heads.heads().begin(), heads.heads().end(), [&](const pb::FeedCursor& head) {
@@ -162,10 +162,10 @@ feed::Fetch RemoteFetch(std::shared_ptr<rpc::Channel> channel, const std::string
                                               kReadFeed, request, rpc::BackgroundContext(caller)));
     std::vector<feed::Row> rows;
     for (const pb::FeedRow& row : response.rows()) {
-      rows.push_back({row.partition(), row.pos(),
-                      absl::FromUnixSeconds(row.at().seconds()) +
-                          absl::Nanoseconds(row.at().nanos()),
-                      Undelimit(row.payload())});
+      rows.push_back(
+          {row.partition(), row.pos(),
+           absl::FromUnixSeconds(row.at().seconds()) + absl::Nanoseconds(row.at().nanos()),
+           Undelimit(row.payload())});
     }
     return rows;
   };

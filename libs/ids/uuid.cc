@@ -93,8 +93,8 @@ std::string Uuid::ToText(std::string_view prefix) const {
 absl::StatusOr<Uuid> Uuid::Parse(std::string_view prefix, std::string_view text) {
   const std::string start = prefix.empty() ? "" : std::string(prefix) + "_";
   const auto bad = [&] {
-    return InvalidArgumentError("INVALID_ID", "'" + std::string(text.substr(0, 60)) +
-                                                  "' is not an id like " + start + "…");
+    return InvalidArgumentError(
+        "INVALID_ID", "'" + std::string(text.substr(0, 60)) + "' is not an id like " + start + "…");
   };
   if (text.size() != start.size() + 26 || text.substr(0, start.size()) != start) return bad();
   Uuid out;

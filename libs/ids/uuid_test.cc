@@ -1,8 +1,7 @@
 #include "libs/ids/uuid.h"
 
-#include <catch2/catch.hpp>
-
 #include <array>
+#include <catch2/catch.hpp>
 
 namespace broadbill {
 
@@ -35,9 +34,9 @@ TEST_CASE("text and hex forms come back") {
 }
 
 TEST_CASE("what is no id is refused") {
-  for (const char* text : {"", "inv_", "inv_06dc", "acc_7zzzzzzzzzzzzzzzzzzzzzzzzz",
-                           "inv_8zzzzzzzzzzzzzzzzzzzzzzzzz", "inv_7zzzzzzzzzzzzzzzzzzzzzzzzu",
-                           "inv_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"}) {
+  for (const char* text :
+       {"", "inv_", "inv_06dc", "acc_7zzzzzzzzzzzzzzzzzzzzzzzzz", "inv_8zzzzzzzzzzzzzzzzzzzzzzzzz",
+        "inv_7zzzzzzzzzzzzzzzzzzzzzzzzu", "inv_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"}) {
     CHECK_FALSE(Uuid::Parse("inv", text).ok());
   }
 }

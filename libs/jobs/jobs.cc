@@ -19,9 +19,11 @@ absl::Status Create(db::Tx& tx, const Uuid& job_id, const std::string& kind,
                           "VALUES ($1, $2, 'running', $3, $4)",
                           job_id, kind, db::Bytes{spec}, created_at)
                       .status());
-  return tx.Exec("INSERT INTO job_chunk (job_id, chunk, state) "
-                 "SELECT $1, n, 'ready' FROM generate_series(0, $2 - 1) n",
-                 job_id, chunks)
+  return tx
+      .Exec(
+          "INSERT INTO job_chunk (job_id, chunk, state) "
+          "SELECT $1, n, 'ready' FROM generate_series(0, $2 - 1) n",
+          job_id, chunks)
       .status();
 }
 
@@ -47,10 +49,11 @@ absl::StatusOr<std::optional<Claim>> Take(db::Pool& pool, const std::string& kin
 }
 
 absl::Status Renew(db::Pool& pool, const Claim& claim, absl::Duration lease) {
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   pool.Exec("UPDATE job_chunk SET lease_until = $4 WHERE job_id = $1 AND chunk = $2 "
-                             "AND fence = $3 AND state = 'claimed'",
-                             claim.job_id, claim.chunk, claim.fence, absl::Now() + lease));
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      pool.Exec("UPDATE job_chunk SET lease_until = $4 WHERE job_id = $1 AND chunk = $2 "
+                "AND fence = $3 AND state = 'claimed'",
+                claim.job_id, claim.chunk, claim.fence, absl::Now() + lease));
   return rows.affected() == 1 ? absl::OkStatus() : LeaseLost();
 }
 
@@ -74,9 +77,10 @@ absl::Status Done(db::Tx& tx, const Claim& claim) {
 
 absl::Status Release(db::Pool& pool, const Claim& claim) {
   return pool
-      .Exec("UPDATE job_chunk SET state = 'ready', lease_until = NULL "
-            "WHERE job_id = $1 AND chunk = $2 AND fence = $3 AND state = 'claimed'",
-            claim.job_id, claim.chunk, claim.fence)
+      .Exec(
+          "UPDATE job_chunk SET state = 'ready', lease_until = NULL "
+          "WHERE job_id = $1 AND chunk = $2 AND fence = $3 AND state = 'claimed'",
+          claim.job_id, claim.chunk, claim.fence)
       .status();
 }
 
@@ -92,10 +96,9 @@ absl::StatusOr<Progress> GetProgress(db::Tx& tx, const Uuid& job_id) {
 }
 
 absl::Status SetState(db::Tx& tx, const Uuid& job_id, const std::string& state) {
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   tx.Exec("UPDATE job SET state = $2 WHERE job_id = $1 "
-                           "AND state IN ('running', 'paused')",
-                           job_id, state));
+  ASSIGN_OR_RETURN(const db::Result rows, tx.Exec("UPDATE job SET state = $2 WHERE job_id = $1 "
+                                                  "AND state IN ('running', 'paused')",
+                                                  job_id, state));
   if (rows.affected() == 1) return absl::OkStatus();
   return FailedPreconditionError("JOB_ENDED", "the job has ended or does not exist");
 }

@@ -35,8 +35,8 @@ absl::StatusOr<std::optional<Claim>> Take(db::Pool& pool, const std::string& kin
                                           std::optional<Uuid> job_id = std::nullopt);
 // Prolongs the lease; ABORTED (LEASE_LOST) when somebody else has it.
 absl::Status Renew(db::Pool& pool, const Claim& claim, absl::Duration lease);
-// First statement of the worker's transaction: locks the chunk and checks the fence and that the job
-// still runs. ABORTED (LEASE_LOST) otherwise.
+// First statement of the worker's transaction: locks the chunk and checks the fence and that the
+// job still runs. ABORTED (LEASE_LOST) otherwise.
 absl::Status Fence(db::Tx& tx, const Claim& claim);
 // Last statement of the worker's transaction.
 absl::Status Done(db::Tx& tx, const Claim& claim);

@@ -47,8 +47,7 @@ TEST_CASE("a paused job gives no chunks") {
   const auto pool = *db::OpenPool(database.url(), "work", {});
   const Uuid job = Uuid::Make(absl::FromUnixSeconds(1775001600));
   REQUIRE(db::RunTx(*pool, [&](db::Tx& tx) {
-            absl::Status status =
-                Create(tx, job, "test", "", 1, absl::FromUnixSeconds(1775001600));
+            absl::Status status = Create(tx, job, "test", "", 1, absl::FromUnixSeconds(1775001600));
             return status.ok() ? SetState(tx, job, "paused") : status;
           }).ok());
   CHECK_FALSE(Take(*pool, "test", absl::Seconds(30))->has_value());

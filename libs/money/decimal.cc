@@ -21,8 +21,8 @@ absl::StatusOr<Decimal> Checked(Int128 scaled) {
 
 absl::StatusOr<Decimal> Decimal::Parse(std::string_view text) {
   const auto bad = [&](const char* why) {
-    return InvalidArgumentError("INVALID_DECIMAL",
-                                "'" + std::string(text.substr(0, 40)) + "' is not a decimal: " + why);
+    return InvalidArgumentError(
+        "INVALID_DECIMAL", "'" + std::string(text.substr(0, 40)) + "' is not a decimal: " + why);
   };
   std::string_view in = text;
   const bool negative = !in.empty() && in.front() == '-';

@@ -62,8 +62,7 @@ Fraction Fraction::operator*(const Fraction& other) const {
   Int128 numerator = 0;
   Int128 denominator = 0;
   const bool fits =
-      Multiply(numerator_ / (g1 == 0 ? 1 : g1), other.numerator_ / (g2 == 0 ? 1 : g2),
-               numerator) &&
+      Multiply(numerator_ / (g1 == 0 ? 1 : g1), other.numerator_ / (g2 == 0 ? 1 : g2), numerator) &&
       Multiply(denominator_ / (g2 == 0 ? 1 : g2), other.denominator_ / (g1 == 0 ? 1 : g1),
                denominator);
   return fits ? Reduced(numerator, denominator) : Invalid();
@@ -86,7 +85,8 @@ Fraction Fraction::operator+(const Fraction& other) const {
 Fraction Fraction::operator-(const Fraction& other) const { return *this + (-other); }
 
 absl::StatusOr<int64_t> Fraction::Round(Rounding mode) const {
-  if (!valid()) return OutOfRangeError("AMOUNT_RANGE", "the amount is too large to compute exactly");
+  if (!valid())
+    return OutOfRangeError("AMOUNT_RANGE", "the amount is too large to compute exactly");
   const Int128 rounded = RoundDiv(numerator_, denominator_, mode);
   if (!Fits64(rounded)) return OutOfRangeError("AMOUNT_RANGE", "the amount is too large");
   return static_cast<int64_t>(rounded);

@@ -1,7 +1,6 @@
 #include "libs/money/money.h"
 
 #include <catch2/catch.hpp>
-
 #include <numeric>
 #include <random>
 
@@ -21,8 +20,8 @@ Decimal Dec(const char* text) {
 }  // namespace
 
 TEST_CASE("decimals parse strictly and print shortest") {
-  for (const char* text : {"0", "49.99", "-0.5", "3", "0.000000000001", "123456789012.000000000001",
-                           "-1000000"}) {
+  for (const char* text :
+       {"0", "49.99", "-0.5", "3", "0.000000000001", "123456789012.000000000001", "-1000000"}) {
     CHECK(Dec(text).ToString() == text);
   }
   CHECK(Dec("49.990").ToString() == "49.99");

@@ -10,12 +10,17 @@ Int128 RoundDiv(Int128 numerator, Int128 denominator, Rounding mode) {
   const Int128 rest = numerator % denominator;
   bool up = false;
   switch (mode) {
-    case Rounding::kHalfAwayFromZero: up = rest >= denominator - rest; break;
+    case Rounding::kHalfAwayFromZero:
+      up = rest >= denominator - rest;
+      break;
     case Rounding::kHalfEven:
       up = rest > denominator - rest || (rest == denominator - rest && quotient % 2 == 1);
       break;
-    case Rounding::kDown: break;
-    case Rounding::kUp: up = rest > 0; break;
+    case Rounding::kDown:
+      break;
+    case Rounding::kUp:
+      up = rest > 0;
+      break;
   }
   if (up) ++quotient;
   return negative ? -quotient : quotient;

@@ -1,8 +1,9 @@
+#include "libs/rpc/channel.h"
+
 #include <grpcpp/impl/codegen/client_unary_call.h>
 #include <grpcpp/impl/codegen/sync_stream.h>
 #include <grpcpp/security/credentials.h>
 
-#include "libs/rpc/channel.h"
 #include "libs/rpc/grpc_channel.h"
 #include "libs/rpc/wire.h"
 #include "libs/status/error.h"
@@ -28,8 +29,7 @@ GrpcChannel::GrpcChannel(std::shared_ptr<grpc::Channel> channel, TokenKey key)
 
 absl::Status GrpcChannel::CallMessage(const std::string& method,
                                       const google::protobuf::Message& request,
-                                      google::protobuf::Message& response,
-                                      const Context& context) {
+                                      google::protobuf::Message& response, const Context& context) {
   const std::string path = "/" + method;
   const grpc::internal::RpcMethod rpc(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC,
                                       channel_);
@@ -40,9 +40,8 @@ absl::Status GrpcChannel::CallMessage(const std::string& method,
   }
   const grpc::ByteBuffer in = Serialize(request);
   grpc::ByteBuffer out;
-  const grpc::Status status =
-      grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(channel_.get(), rpc,
-                                                                           &client, in, &out);
+  const grpc::Status status = grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+      channel_.get(), rpc, &client, in, &out);
   if (!status.ok()) return FromGrpc(status);
   return Parse(out, response);
 }

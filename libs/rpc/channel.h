@@ -18,8 +18,8 @@ class Channel {
   virtual ~Channel() = default;
 
   // `method` is "broadbill.tax.v1.Tax/BatchCalculate". The callee sees the context's principal,
-  // trace and deadline; without a deadline a unary call gets 60 s. Errors carry reason, metadata and
-  // violations as libs/status gives them.
+  // trace and deadline; without a deadline a unary call gets 60 s. Errors carry reason, metadata
+  // and violations as libs/status gives them.
   template <class Response>
   absl::StatusOr<Response> Call(const std::string& method, const google::protobuf::Message& request,
                                 const Context& context) {
@@ -31,8 +31,7 @@ class Channel {
 
   virtual absl::Status CallMessage(const std::string& method,
                                    const google::protobuf::Message& request,
-                                   google::protobuf::Message& response,
-                                   const Context& context) = 0;
+                                   google::protobuf::Message& response, const Context& context) = 0;
 
   // Reads a server stream to its end, or until `on_message` returns false (which cancels it).
   // `response` is reused for every message.

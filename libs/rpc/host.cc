@@ -65,7 +65,8 @@ class Host::LazyChannel : public Channel {
     absl::MutexLock lock(&mutex_);
     if (channel_ != nullptr) return channel_;
     bool here = false;
-    for (const Service& hosted : host_->services_) here |= ShortName(hosted.full_name()) == service_;
+    for (const Service& hosted : host_->services_)
+      here |= ShortName(hosted.full_name()) == service_;
     const auto address = host_->options_.addresses.find(service_);
     if (here && host_->server_ != nullptr) {
       channel_ = host_->server_->InProcessChannel();

@@ -16,8 +16,8 @@ std::atomic<LogLevel> g_level{LogLevel::kInfo};
 
 spdlog::logger& Logger() {
   static const auto logger = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "broadbill", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("broadbill",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("%v");
     made->set_level(spdlog::level::trace);
     return made;
@@ -27,10 +27,14 @@ spdlog::logger& Logger() {
 
 const char* Name(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarning: return "warning";
-    case LogLevel::kError: return "error";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
   }
   return "error";
 }
@@ -38,7 +42,11 @@ const char* Name(LogLevel level) {
 // The length of the valid UTF-8 sequence at `at`, or 0.
 size_t SequenceLength(std::string_view text, size_t at) {
   const auto lead = static_cast<unsigned char>(text[at]);
-  const size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
+  const size_t length = lead < 0x80    ? 1
+                        : lead >= 0xf0 ? 4
+                        : lead >= 0xe0 ? 3
+                        : lead >= 0xc2 ? 2
+                                       : 0;
   if (length == 0 || lead > 0xf4 || at + length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return 0;
@@ -76,10 +84,10 @@ std::string JsonEscape(std::string_view text) {
 
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
   if (level < g_level.load()) return;
-  std::string line = absl::StrFormat(
-      R"({"time":"%s","level":"%s","message":"%s")",
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), Name(level),
-      JsonEscape(message));
+  std::string line =
+      absl::StrFormat(R"({"time":"%s","level":"%s","message":"%s")",
+                      absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()),
+                      Name(level), JsonEscape(message));
   for (const LogField& field : fields) {
     line += absl::StrFormat(R"(,"%s":"%s")", JsonEscape(field.first), JsonEscape(field.second));
   }

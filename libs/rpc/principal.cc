@@ -52,9 +52,8 @@ absl::StatusOr<TokenKey> TokenKey::FromHex(std::string_view hex) {
   InitSodium();
   TokenKey out;
   out.key_ = absl::HexStringToBytes(AbslView(hex));
-  const bool digits = std::all_of(hex.begin(), hex.end(), [](unsigned char c) {
-    return std::isxdigit(c) != 0;
-  });
+  const bool digits =
+      std::all_of(hex.begin(), hex.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
   if (!digits || hex.size() != 2 * crypto_auth_KEYBYTES) {
     return InvalidArgumentError("INVALID_KEY", "the internal key must be 64 hexadecimal digits");
   }

@@ -16,7 +16,7 @@ namespace broadbill::rpc {
 struct Principal {
   std::string id;                        // "service:invoicing", "key:key_…", "user:…"
   std::vector<std::string> permissions;  // "invoices.post", "accounts.*", "*"
-  std::string account_id;  // not empty: may only touch this account (customer scope)
+  std::string account_id;                // not empty: may only touch this account (customer scope)
 
   // True when `permission` is granted by name, by "<family>.*" or by "*".
   bool Allows(std::string_view permission) const;

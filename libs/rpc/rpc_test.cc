@@ -1,6 +1,5 @@
-#include <catch2/catch.hpp>
-
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -133,10 +132,11 @@ TEST_CASE("a request over its bound and an unbound method are refused") {
   const Context context = BackgroundContext("tester");
   CHECK(ReasonOf(f.Tcp(f.key)->Call<pb::SayResponse>(kSay, request, context).status()) ==
         "REQUEST_TOO_LARGE");
-  CHECK(f.Tcp(f.key)
-            ->Call<pb::CountResponse>("broadbill.rpctest.v1.Echo/Count", pb::CountRequest(), context)
-            .status()
-            .code() == absl::StatusCode::kUnimplemented);
+  CHECK(
+      f.Tcp(f.key)
+          ->Call<pb::CountResponse>("broadbill.rpctest.v1.Echo/Count", pb::CountRequest(), context)
+          .status()
+          .code() == absl::StatusCode::kUnimplemented);
 }
 
 TEST_CASE("a stream delivers all messages, across waits, and can be left early") {

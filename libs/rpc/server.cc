@@ -119,10 +119,9 @@ struct Binding {
     const int64_t bytes_max =
         policy.max_request_bytes() > 0 ? policy.max_request_bytes() : kRequestBytesDefault;
     if (static_cast<int64_t>(bytes) > bytes_max) {
-      return ResourceExhaustedError("REQUEST_TOO_LARGE",
-                                    "the request has " + std::to_string(bytes) + " bytes; " +
-                                        method.name + " takes at most " +
-                                        std::to_string(bytes_max));
+      return ResourceExhaustedError(
+          "REQUEST_TOO_LARGE", "the request has " + std::to_string(bytes) + " bytes; " +
+                                   method.name + " takes at most " + std::to_string(bytes_max));
     }
     return context;
   }
@@ -250,9 +249,8 @@ class StreamCall : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
         StartWrite(&out_);
         return;
       case StreamStep::kWait:
-        binding_->timer->After(kStreamPoll, [this] {
-          binding_->executor->Continue([this] { Step(); });
-        });
+        binding_->timer->After(kStreamPoll,
+                               [this] { binding_->executor->Continue([this] { Step(); }); });
         return;
       case StreamStep::kEnd:
         return End(absl::OkStatus());
@@ -341,8 +339,8 @@ absl::Status Server::Start(const std::vector<Service>& services) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddListeningPort(impl_->options.listen, grpc::InsecureServerCredentials(), &impl_->port);
   for (const Service& service : services) {
-    impl_->executors.push_back(std::make_unique<Executor>(impl_->options.executor_threads,
-                                                          impl_->options.executor_queue));
+    impl_->executors.push_back(
+        std::make_unique<Executor>(impl_->options.executor_threads, impl_->options.executor_queue));
     std::vector<const Binding*> bound;
     for (const Method& method : service.methods()) {
       auto binding = std::make_unique<Binding>();

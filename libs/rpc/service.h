@@ -47,9 +47,9 @@ using StreamFn = std::function<absl::StatusOr<NextFn>(const Context&, const Mess
 struct Method {
   std::string name;
   const google::protobuf::MethodDescriptor* descriptor = nullptr;
-  const Message* request = nullptr;   // prototypes
+  const Message* request = nullptr;  // prototypes
   const Message* response = nullptr;
-  UnaryFn unary;    // exactly one of these two is set
+  UnaryFn unary;  // exactly one of these two is set
   StreamFn stream;
 };
 

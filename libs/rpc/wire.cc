@@ -53,7 +53,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
     }
   }
   if (reason.empty()) {
-    reason = status.error_code() == grpc::StatusCode::UNAVAILABLE ? "SERVICE_UNAVAILABLE"
+    reason = status.error_code() == grpc::StatusCode::UNAVAILABLE         ? "SERVICE_UNAVAILABLE"
              : status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ? "DEADLINE_EXCEEDED"
              : status.error_code() == grpc::StatusCode::UNIMPLEMENTED     ? "UNIMPLEMENTED"
                                                                           : "UNKNOWN";

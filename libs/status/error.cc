@@ -168,9 +168,8 @@ absl::Status Annotate(const absl::Status& status, std::string_view context) {
   message += ": ";
   message += StdView(status.message());
   absl::Status out(status.code(), message);
-  status.ForEachPayload([&out](absl::string_view url, const absl::Cord& payload) {
-    out.SetPayload(url, payload);
-  });
+  status.ForEachPayload(
+      [&out](absl::string_view url, const absl::Cord& payload) { out.SetPayload(url, payload); });
   return out;
 }
 

@@ -5,9 +5,8 @@
 namespace broadbill {
 
 TEST_CASE("an error carries its reason, message and metadata") {
-  const absl::Status status =
-      WithMetadata(NotFoundError("ACCOUNT_NOT_FOUND", "account acc_1 does not exist"),
-                   "account_id", "acc_1");
+  const absl::Status status = WithMetadata(
+      NotFoundError("ACCOUNT_NOT_FOUND", "account acc_1 does not exist"), "account_id", "acc_1");
   CHECK(status.code() == absl::StatusCode::kNotFound);
   CHECK(ReasonOf(status) == "ACCOUNT_NOT_FOUND");
   CHECK(MetadataOf(status).at("account_id") == "acc_1");

@@ -14,11 +14,11 @@
 #define RETURN_IF_ERROR(expr) \
   BROADBILL_RETURN_IF_ERROR(BROADBILL_CONCAT(bb_status_, __COUNTER__), expr)
 
-#define BROADBILL_RETURN_IF_ERROR(var, expr)           \
-  do {                                                 \
-    if (absl::Status var = (expr); !var.ok()) {        \
-      return var;                                      \
-    }                                                  \
+#define BROADBILL_RETURN_IF_ERROR(var, expr)    \
+  do {                                          \
+    if (absl::Status var = (expr); !var.ok()) { \
+      return var;                               \
+    }                                           \
   } while (false)
 
 #define ASSIGN_OR_RETURN(lhs, expr) \

@@ -82,7 +82,8 @@ void TestDatabase::BreakConnections() {
 
 std::string SharedFolder() {
   const char* given = std::getenv("BROADBILL_SHARED");
-  const std::string path = given != nullptr ? given : absl::StrCat(BROADBILL_SOURCE_DIR, "/../shared");
+  const std::string path =
+      given != nullptr ? given : absl::StrCat(BROADBILL_SOURCE_DIR, "/../shared");
   std::error_code ec;
   return fs::exists(path + "/oracle", ec) ? path : "";
 }

@@ -23,7 +23,8 @@ class TestDatabase {
   std::string url_;
 };
 
-// The folder of worked cases beside the checkout (BROADBILL_SHARED, else ../shared), "" when absent.
+// The folder of worked cases beside the checkout (BROADBILL_SHARED, else ../shared), "" when
+// absent.
 std::string SharedFolder();
 
 }  // namespace broadbill::testing

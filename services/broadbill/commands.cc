@@ -67,7 +67,8 @@ SuiteOptions ToSuiteOptions(const Args& args) {
   options.gateway_listen = args.Get("gateway-listen", options.gateway_listen);
   options.metrics_listen = args.Get("metrics-listen");
   options.clock = FixedClock(args.Get("clock"));
-  for (const absl::string_view name : absl::StrSplit(args.Get("services"), ',', absl::SkipEmpty())) {
+  for (const absl::string_view name :
+       absl::StrSplit(args.Get("services"), ',', absl::SkipEmpty())) {
     options.services.emplace_back(name);
   }
   for (const auto& [name, value] : args.options) {
@@ -136,8 +137,8 @@ int Serve(const Args& args) {
   auto suite = Suite::Start(ToSuiteOptions(args));
   if (!suite.ok()) return Fail(suite.status());
   std::cout << "Broadbill " << BROADBILL_VERSION << " is up.\n"
-            << "  HTTP   http://127.0.0.1:" << (*suite)->gateway_port() << "/  (first key: "
-            << args.Get("data", ".data") << "/admin.key)\n"
+            << "  HTTP   http://127.0.0.1:" << (*suite)->gateway_port()
+            << "/  (first key: " << args.Get("data", ".data") << "/admin.key)\n"
             << "  gRPC   127.0.0.1:" << (*suite)->host().port() << "\n"
             << std::flush;
   rpc::WaitForSignal();

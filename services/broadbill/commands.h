@@ -8,7 +8,7 @@ namespace broadbill::program {
 
 // The command line: `broadbill COMMAND [words] [--name=value | --name value | --name]`.
 struct Args {
-  std::vector<std::string> words;             // after the command
+  std::vector<std::string> words;              // after the command
   std::map<std::string, std::string> options;  // without dashes; "true" for bare ones
 
   std::string Get(const std::string& name, const std::string& otherwise = "") const;

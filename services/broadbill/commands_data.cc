@@ -27,11 +27,12 @@ void PrintResult(const broadbill::common::v1::ImportResult& result) {
   for (const auto& count : result.counts()) {
     std::cout << "  " << count.name() << ": " << count.count() << "\n";
   }
-  for (const std::string& difference : result.differences()) std::cout << "  " << difference << "\n";
+  for (const std::string& difference : result.differences())
+    std::cout << "  " << difference << "\n";
   for (const auto& error : result.errors()) {
     std::cout << "  line " << error.line() << (error.column().empty() ? "" : ", " + error.column())
-              << (error.value().empty() ? "" : " '" + error.value() + "'") << ": " << error.message()
-              << " [" << error.reason() << "]\n";
+              << (error.value().empty() ? "" : " '" + error.value() + "'") << ": "
+              << error.message() << " [" << error.reason() << "]\n";
   }
 }
 
@@ -79,7 +80,8 @@ absl::StatusOr<broadbill::common::v1::ImportResult> RunImport(
     std::unique_ptr<google::protobuf::Message> one(request->New());
     parsed = google::protobuf::util::JsonStringToMessage("{\"" + name + "\":\"" + value + "\"}",
                                                          one.get());
-    if (!parsed.ok()) return InvalidField(name, "'" + value + "' does not fit: " + std::string(parsed.message()));
+    if (!parsed.ok())
+      return InvalidField(name, "'" + value + "' does not fit: " + std::string(parsed.message()));
     request->MergeFrom(*one);
   }
   const auto* reflection = request->GetReflection();
@@ -154,8 +156,8 @@ int Bill(const Args& args) {
   std::cout << now.bill_run_id() << " " << invoicing::BillRun::State_Name(now.state()) << "\n";
   for (const auto& totals : now.totals()) {
     std::cout << totals.invoices() << " invoices, " << totals.credit_notes()
-              << " credit notes, total " << totals.total().units() << " "
-              << totals.currency_code() << "\n";
+              << " credit notes, total " << totals.total().units() << " " << totals.currency_code()
+              << "\n";
   }
   for (const auto& count : now.exception_counts()) {
     std::cout << "exception " << invoicing::RunException::Reason_Name(count.reason()) << ": "

@@ -50,8 +50,9 @@ absl::StatusOr<std::vector<invoicing::DocumentPosted>> ReadPosted(rpc::Channel& 
       cursor->set_partition(partition);
       cursor->set_pos(pos);
     }
-    ASSIGN_OR_RETURN(const auto response, channel.Call<common::ReadFeedResponse>(
-                                              "broadbill.common.v1.Feed/ReadFeed", request, context));
+    ASSIGN_OR_RETURN(const auto response,
+                     channel.Call<common::ReadFeedResponse>("broadbill.common.v1.Feed/ReadFeed",
+                                                            request, context));
     if (response.rows().empty()) break;
     for (const common::FeedRow& row : response.rows()) {
       after[row.partition()] = std::max(after[row.partition()], row.pos());
@@ -81,9 +82,10 @@ absl::StatusOr<std::map<std::string, std::string>> ExternalIds(
     for (size_t i = begin; i < std::min(begin + kAccountsPerCall, ids.size()); ++i) {
       request.add_account_ids(ids[i]);
     }
-    ASSIGN_OR_RETURN(const auto response,
-                     channel.Call<accounts::BatchGetBillingSnapshotsResponse>(
-                         "broadbill.accounts.v1.Accounts/BatchGetBillingSnapshots", request, context));
+    ASSIGN_OR_RETURN(
+        const auto response,
+        channel.Call<accounts::BatchGetBillingSnapshotsResponse>(
+            "broadbill.accounts.v1.Accounts/BatchGetBillingSnapshots", request, context));
     for (const auto& snapshot : response.snapshots()) {
       for (const auto& item : snapshot.items()) out[item.item_id()] = item.external_id();
     }
@@ -114,7 +116,8 @@ class Files {
       : documents_(folder + "/documents.csv", std::ios::binary),
         lines_(folder + "/lines.csv", std::ios::binary),
         taxes_(folder + "/taxes.csv", std::ios::binary) {
-    documents_ << "run_as_of,account_number,kind,number,invoice_date,due_date,currency,net,tax,total\n";
+    documents_
+        << "run_as_of,account_number,kind,number,invoice_date,due_date,currency,net,tax,total\n";
     lines_ << "number,position,account_number,kind,subscription_id,description,start_date,end_date,"
               "amount,tax_class,account_code\n";
     taxes_ << "number,account_number,jurisdiction_code,tax_code,base,amount\n";

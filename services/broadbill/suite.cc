@@ -92,17 +92,17 @@ absl::StatusOr<std::unique_ptr<Suite>> Suite::Start(const SuiteOptions& options)
   }
   const bool with_gateway = !options.gateway_listen.empty() && Wanted(options, "gateway");
   if (with_gateway) {
-    RETURN_IF_ERROR(gateway::Register(*suite->host_,
-                                      {.listen = options.gateway_listen,
-                                       .admin_key_file = options.data_dir + "/admin.key"}));
+    RETURN_IF_ERROR(gateway::Register(
+        *suite->host_,
+        {.listen = options.gateway_listen, .admin_key_file = options.data_dir + "/admin.key"}));
   }
   RETURN_IF_ERROR(suite->host_->Start());
   if (with_gateway) {
     ASSIGN_OR_RETURN(suite->gateway_port_, gateway::StartHttp(*suite->host_));
   }
   RETURN_IF_ERROR(WritePrivate(options.data_dir + "/endpoints",
-                               "127.0.0.1:" + std::to_string(suite->host_->port()) + "\nhttp://127.0.0.1:" +
-                                   std::to_string(suite->gateway_port_)));
+                               "127.0.0.1:" + std::to_string(suite->host_->port()) +
+                                   "\nhttp://127.0.0.1:" + std::to_string(suite->gateway_port_)));
   return suite;
 }
 

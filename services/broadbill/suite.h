@@ -14,9 +14,9 @@
 namespace broadbill::program {
 
 struct SuiteOptions {
-  std::string data_dir = ".data";  // private servers, keys and addresses
-  std::string database_url;        // "" = a private PostgreSQL in data_dir
-  std::string redis_url;           // "" = a private Redis in data_dir
+  std::string data_dir = ".data";     // private servers, keys and addresses
+  std::string database_url;           // "" = a private PostgreSQL in data_dir
+  std::string redis_url;              // "" = a private Redis in data_dir
   std::vector<std::string> services;  // short names; empty = all
   std::string listen = "127.0.0.1:0";
   std::string gateway_listen = "127.0.0.1:8080";  // "" = no gateway
@@ -49,7 +49,8 @@ class Suite {
   bool stopped_ = false;
 };
 
-// The key that signs principals: BROADBILL_INTERNAL_KEY, else <data>/internal.key, made on first use.
+// The key that signs principals: BROADBILL_INTERNAL_KEY, else <data>/internal.key, made on first
+// use.
 absl::StatusOr<rpc::TokenKey> InternalKey(const std::string& data_dir);
 
 // The gRPC address of the suite that runs on `data_dir`. UNAVAILABLE when none does.

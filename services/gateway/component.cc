@@ -26,11 +26,15 @@ namespace {
 namespace pb = broadbill::gateway::v1;
 
 const std::vector<std::string>& AllServices() {
-  static const auto* const names = new std::vector<std::string>{
-      "broadbill.accounts.v1.Accounts",         "broadbill.rating.v1.Rating",
-      "broadbill.tax.v1.Tax",                   "broadbill.invoicing.v1.Invoicing",
-      "broadbill.payments.v1.Payments",         "broadbill.notification.v1.Notification",
-      "broadbill.reporting.v1.Reporting",       "broadbill.gateway.v1.Gateway"};
+  static const auto* const names =
+      new std::vector<std::string>{"broadbill.accounts.v1.Accounts",
+                                   "broadbill.rating.v1.Rating",
+                                   "broadbill.tax.v1.Tax",
+                                   "broadbill.invoicing.v1.Invoicing",
+                                   "broadbill.payments.v1.Payments",
+                                   "broadbill.notification.v1.Notification",
+                                   "broadbill.reporting.v1.Reporting",
+                                   "broadbill.gateway.v1.Gateway"};
   return *names;
 }
 
@@ -106,8 +110,7 @@ absl::StatusOr<int> StartHttp(rpc::Host& host) {
   server.listen = state.options.listen;
   state.server = std::make_unique<http::Server>(
       server, [front](const http::Request& request) { return front->Handle(request); },
-      [front](const http::Request& request) { return front->BodyLimit(request); },
-      &Front::Refusal);
+      [front](const http::Request& request) { return front->BodyLimit(request); }, &Front::Refusal);
   return state.server->Start();
 }
 

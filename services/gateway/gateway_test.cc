@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 #include <curl/curl.h>
 
+#include <catch2/catch.hpp>
 #include <memory>
 
 #include "libs/rpc/host.h"
@@ -137,8 +137,8 @@ TEST_CASE("every kind of bad request gets a clear problem") {
 
 TEST_CASE("keys are made, limited to their permissions, and revoked") {
   Fixture f;
-  const Answer made = f.Call(
-      "POST", "/v1/api-keys", R"({"api_key":{"name":"reader","permissions":["keys.read"]}})");
+  const Answer made = f.Call("POST", "/v1/api-keys",
+                             R"({"api_key":{"name":"reader","permissions":["keys.read"]}})");
   INFO(made.body);
   REQUIRE(made.status == 200);
   const size_t at = made.body.find("bbk_");

@@ -14,7 +14,8 @@ absl::Status Register(rpc::Host& host) {
                    db::OpenPool(host.DatabaseUrl("invoicing"), "invoicing", Migrations()));
   InvoicingApp* app = host.Own(std::make_unique<InvoicingApp>(
       pool, host.clock(),
-      Assembler::Peers{host.ChannelTo("accounts"), host.ChannelTo("rating"), host.ChannelTo("tax")}));
+      Assembler::Peers{host.ChannelTo("accounts"), host.ChannelTo("rating"),
+                       host.ChannelTo("tax")}));
   rpc::Service service("broadbill.invoicing.v1.Invoicing");
   service.Unary("CreateBillRun", app, &InvoicingApp::CreateBillRun)
       .Unary("GetBillRun", app, &InvoicingApp::GetBillRun)
@@ -44,7 +45,8 @@ absl::Status Register(rpc::Host& host) {
                     return app->OnPaymentsEvents(tx, events);
                   });
   for (int i = 0; i < kWorkers; ++i) {
-    host.AddBackground("bill worker", [app](rpc::Background& background) { app->Work(background); });
+    host.AddBackground("bill worker",
+                       [app](rpc::Background& background) { app->Work(background); });
   }
   return absl::OkStatus();
 }

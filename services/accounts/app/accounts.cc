@@ -60,24 +60,21 @@ CivilDay AccountsApp::Today(const std::string& time_zone) const {
 
 absl::StatusOr<CompanyRow> AccountsApp::FindCompany(db::Tx& tx, const std::string& id_or_code) {
   const auto id = Uuid::Parse("co", id_or_code);
-  ASSIGN_OR_RETURN(std::vector<CompanyRow> rows,
-                   db::Select<CompanyRow>(tx, "WHERE company_id = $1 OR code = $2",
-                                          id.ok() ? *id : Uuid(),
-                                          id_or_code.empty() ? std::string("default") : id_or_code));
+  ASSIGN_OR_RETURN(
+      std::vector<CompanyRow> rows,
+      db::Select<CompanyRow>(tx, "WHERE company_id = $1 OR code = $2", id.ok() ? *id : Uuid(),
+                             id_or_code.empty() ? std::string("default") : id_or_code));
   if (rows.empty()) return NotFoundError("COMPANY_NOT_FOUND", "there is no company " + id_or_code);
   return rows.front();
 }
 
-absl::StatusOr<AccountRow> AccountsApp::FindAccount(db::Tx& tx, const Uuid& account_id,
-                                                    bool lock) {
-  ASSIGN_OR_RETURN(std::vector<AccountRow> rows,
-                   db::Select<AccountRow>(tx,
-                                          std::string("WHERE account_id = $1") +
-                                              (lock ? " FOR UPDATE" : ""),
-                                          account_id));
+absl::StatusOr<AccountRow> AccountsApp::FindAccount(db::Tx& tx, const Uuid& account_id, bool lock) {
+  ASSIGN_OR_RETURN(
+      std::vector<AccountRow> rows,
+      db::Select<AccountRow>(tx, std::string("WHERE account_id = $1") + (lock ? " FOR UPDATE" : ""),
+                             account_id));
   if (rows.empty()) {
-    return NotFoundError("ACCOUNT_NOT_FOUND",
-                         "there is no account " + account_id.ToText("acc"));
+    return NotFoundError("ACCOUNT_NOT_FOUND", "there is no account " + account_id.ToText("acc"));
   }
   return rows.front();
 }
@@ -147,8 +144,7 @@ absl::StatusOr<pb::Account> AccountsApp::CreateAccount(const rpc::Context& conte
   return convert::Write<pb::Account>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Account> {
-        ASSIGN_OR_RETURN(const CompanyRow company,
-                         FindCompany(tx, request.account().company_id()));
+        ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, request.account().company_id()));
         const absl::Time now = clock_.Now();
         Violations violations;
         AccountRow row = ReadAccount(request.account(), ToProto(company), now, violations);
@@ -156,8 +152,7 @@ absl::StatusOr<pb::Account> AccountsApp::CreateAccount(const rpc::Context& conte
         const auto contacts = ReadContacts(request.account(), row.account_id, now, violations);
         std::vector<LocationRow> locations;
         for (const pb::Location& location : request.locations()) {
-          locations.push_back(
-              ReadLocation(location, row.account_id, now, "locations", violations));
+          locations.push_back(ReadLocation(location, row.account_id, now, "locations", violations));
         }
         RETURN_IF_ERROR(violations.ToStatus());
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
@@ -192,16 +187,16 @@ absl::StatusOr<pb::ListAccountsResponse> AccountsApp::ListAccounts(
   }
   std::vector<int32_t> states(request.states().begin(), request.states().end());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(
-      auto rows,
-      db::Select<AccountRow>(tx,
-                             "WHERE account_id > $1 AND ($2 = '' OR account_number = $2) AND "
-                             "($3 = '' OR external_id = $3) AND ($4 = '' OR account_group = $4) AND "
-                             "(cardinality($5) = 0 OR state = ANY($5)) AND "
-                             "($6 = '' OR strpos(lower(name), lower($6)) > 0) "
-                             "ORDER BY account_id LIMIT $7",
-                             after, request.account_number(), request.external_id(),
-                             request.group(), states, request.query(), int64_t{size} + 1));
+  ASSIGN_OR_RETURN(auto rows,
+                   db::Select<AccountRow>(
+                       tx,
+                       "WHERE account_id > $1 AND ($2 = '' OR account_number = $2) AND "
+                       "($3 = '' OR external_id = $3) AND ($4 = '' OR account_group = $4) AND "
+                       "(cardinality($5) = 0 OR state = ANY($5)) AND "
+                       "($6 = '' OR strpos(lower(name), lower($6)) > 0) "
+                       "ORDER BY account_id LIMIT $7",
+                       after, request.account_number(), request.external_id(), request.group(),
+                       states, request.query(), int64_t{size} + 1));
   pb::ListAccountsResponse response;
   if (rows.size() > static_cast<size_t>(size)) {
     rows.resize(static_cast<size_t>(size));
@@ -248,8 +243,8 @@ absl::StatusOr<pb::Account> AccountsApp::UpdateAccount(const rpc::Context& conte
                                 "updated_at = $14 WHERE account_id = $1",
                                 row.account_id, row.name, row.customer_class, row.language,
                                 row.bill_ahead_days, row.terms_days, row.document_mode, row.state,
-                                row.billing_address, row.tax_id, row.account_group,
-                                row.external_id, row.version, row.updated_at)
+                                row.billing_address, row.tax_id, row.account_group, row.external_id,
+                                row.version, row.updated_at)
                             .status());
         AddAccountEvent(row, {}, false, clock_.Now(), events);
         return ToProto(row, {});
@@ -277,8 +272,7 @@ absl::StatusOr<pb::Account> AccountsApp::ChangeCycleDay(const rpc::Context& cont
         ++row.version;
         RETURN_IF_ERROR(tx.Exec("UPDATE account SET cycle_days = $2, cycle_day_values = $3, "
                                 "version = $4, updated_at = $5 WHERE account_id = $1",
-                                id, row.cycle_days, row.cycle_day_values, row.version,
-                                clock_.Now())
+                                id, row.cycle_days, row.cycle_day_values, row.version, clock_.Now())
                             .status());
         AddAccountEvent(row, {}, false, clock_.Now(), events);
         return ToProto(row, {});
@@ -295,8 +289,9 @@ absl::StatusOr<pb::BatchGetContactsResponse> AccountsApp::BatchGetContacts(
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(const auto rows, db::Select<AccountRow>(tx, "WHERE account_id = ANY($1)", ids));
-  ASSIGN_OR_RETURN(const auto contacts,
-                   db::Select<ContactRow>(tx, "WHERE account_id = ANY($1) ORDER BY contact_id", ids));
+  ASSIGN_OR_RETURN(
+      const auto contacts,
+      db::Select<ContactRow>(tx, "WHERE account_id = ANY($1) ORDER BY contact_id", ids));
   std::map<Uuid, std::vector<ContactRow>> by_account;
   for (const ContactRow& contact : contacts) by_account[contact.account_id].push_back(contact);
   pb::BatchGetContactsResponse response;
@@ -330,8 +325,8 @@ absl::StatusOr<pb::Contact> AccountsApp::CreateContact(const rpc::Context& conte
         RETURN_IF_ERROR(found.ToStatus());
         RETURN_IF_ERROR(db::Insert(tx, rows).status());
         ++account.version;
-        RETURN_IF_ERROR(tx.Exec("UPDATE account SET version = version + 1 WHERE account_id = $1", id)
-                            .status());
+        RETURN_IF_ERROR(
+            tx.Exec("UPDATE account SET version = version + 1 WHERE account_id = $1", id).status());
         AddAccountEvent(account, rows, false, clock_.Now(), events);
         return ToProto(account, rows).contacts(0);
       });
@@ -359,8 +354,8 @@ absl::StatusOr<pb::Location> AccountsApp::CreateLocation(const rpc::Context& con
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::Location> {
         RETURN_IF_ERROR(FindAccount(tx, id, true).status());
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
-        RETURN_IF_ERROR(tx.Exec("UPDATE account SET version = version + 1 WHERE account_id = $1", id)
-                            .status());
+        RETURN_IF_ERROR(
+            tx.Exec("UPDATE account SET version = version + 1 WHERE account_id = $1", id).status());
         return ToProto(row);
       });
 }
@@ -372,9 +367,9 @@ absl::StatusOr<pb::Location> AccountsApp::GetLocation(const rpc::Context&,
   const Uuid id = convert::ReadId("loc", request.location_id(), "location_id", violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<LocationRow>(tx, "WHERE account_id = $1 AND location_id = $2",
-                                           account, id));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      db::Select<LocationRow>(tx, "WHERE account_id = $1 AND location_id = $2", account, id));
   if (rows.empty()) return NotFoundError("LOCATION_NOT_FOUND", "there is no such location");
   return ToProto(rows.front());
 }
@@ -416,9 +411,8 @@ absl::StatusOr<pb::Plan> AccountsApp::GetPlan(const rpc::Context&,
                                               const pb::GetPlanRequest& request) {
   const auto id = Uuid::Parse("pln", request.plan_id());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<PlanRow>(tx, "WHERE plan_id = $1 OR code = $2",
-                                       id.ok() ? *id : Uuid(), request.plan_id()));
+  ASSIGN_OR_RETURN(const auto rows, db::Select<PlanRow>(tx, "WHERE plan_id = $1 OR code = $2",
+                                                        id.ok() ? *id : Uuid(), request.plan_id()));
   if (rows.empty()) return NotFoundError("PLAN_NOT_FOUND", "no plan " + request.plan_id());
   return ToProto(rows.front());
 }

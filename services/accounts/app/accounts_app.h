@@ -93,7 +93,8 @@ class AccountsApp {
   absl::StatusOr<pb::Contact> CreateContact(const rpc::Context&, const pb::CreateContactRequest&);
   absl::StatusOr<pb::ListContactsResponse> ListContacts(const rpc::Context&,
                                                         const pb::ListContactsRequest&);
-  absl::StatusOr<pb::Location> CreateLocation(const rpc::Context&, const pb::CreateLocationRequest&);
+  absl::StatusOr<pb::Location> CreateLocation(const rpc::Context&,
+                                              const pb::CreateLocationRequest&);
   absl::StatusOr<pb::Location> GetLocation(const rpc::Context&, const pb::GetLocationRequest&);
   absl::StatusOr<pb::ListLocationsResponse> ListLocations(const rpc::Context&,
                                                           const pb::ListLocationsRequest&);
@@ -115,17 +116,20 @@ class AccountsApp {
       const rpc::Context&, const pb::CreateSubscriptionChangeRequest&);
   absl::StatusOr<pb::Subscription> RevokeSubscriptionChange(
       const rpc::Context&, const pb::RevokeSubscriptionChangeRequest&);
-  absl::StatusOr<pb::Discount> CreateDiscount(const rpc::Context&, const pb::CreateDiscountRequest&);
+  absl::StatusOr<pb::Discount> CreateDiscount(const rpc::Context&,
+                                              const pb::CreateDiscountRequest&);
   absl::StatusOr<pb::ListDiscountsResponse> ListDiscounts(const rpc::Context&,
                                                           const pb::ListDiscountsRequest&);
-  absl::StatusOr<pb::Identifier> AddIdentifier(const rpc::Context&, const pb::AddIdentifierRequest&);
+  absl::StatusOr<pb::Identifier> AddIdentifier(const rpc::Context&,
+                                               const pb::AddIdentifierRequest&);
   absl::StatusOr<pb::ListServiceStatesResponse> ListServiceStates(
       const rpc::Context&, const pb::ListServiceStatesRequest&);
   absl::StatusOr<pb::ServiceState> AcknowledgeServiceState(
       const rpc::Context&, const pb::AcknowledgeServiceStateRequest&);
 
   // imports.cc
-  absl::StatusOr<ImportResult> ImportAccounts(const rpc::Context&, const pb::ImportAccountsRequest&);
+  absl::StatusOr<ImportResult> ImportAccounts(const rpc::Context&,
+                                              const pb::ImportAccountsRequest&);
   absl::StatusOr<ImportResult> ImportPlans(const rpc::Context&, const pb::ImportPlansRequest&);
   absl::StatusOr<ImportResult> ImportSubscriptions(const rpc::Context&,
                                                    const pb::ImportSubscriptionsRequest&);

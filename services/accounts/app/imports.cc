@@ -67,13 +67,32 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         const pb::Company company_proto = ToProto(company);
         ImportFile file(request.content());
-        RETURN_IF_ERROR(file.Open(
-            {"account_number", "name"},
-            {"external_id", "customer_class", "currency", "time_zone", "language", "cycle_day",
-             "anchor_rule", "bill_ahead_days", "terms_days", "document_mode", "group", "tax_id",
-             "email", "phone", "street", "city", "region", "postal_code", "country",
-             "location_id", "location_name", "location_street", "location_city",
-             "location_region", "location_postal_code", "location_country"}));
+        RETURN_IF_ERROR(file.Open({"account_number", "name"}, {"external_id",
+                                                               "customer_class",
+                                                               "currency",
+                                                               "time_zone",
+                                                               "language",
+                                                               "cycle_day",
+                                                               "anchor_rule",
+                                                               "bill_ahead_days",
+                                                               "terms_days",
+                                                               "document_mode",
+                                                               "group",
+                                                               "tax_id",
+                                                               "email",
+                                                               "phone",
+                                                               "street",
+                                                               "city",
+                                                               "region",
+                                                               "postal_code",
+                                                               "country",
+                                                               "location_id",
+                                                               "location_name",
+                                                               "location_street",
+                                                               "location_city",
+                                                               "location_region",
+                                                               "location_postal_code",
+                                                               "location_country"}));
         ASSIGN_OR_RETURN(const db::Result known,
                          tx.Exec("SELECT account_number FROM account WHERE company_id = $1",
                                  company.company_id));
@@ -109,7 +128,8 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
         Start(file, now, result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing
         std::map<Uuid, std::vector<ContactRow>> by_account;
-        for (const ContactRow& contact : contacts) by_account[contact.account_id].push_back(contact);
+        for (const ContactRow& contact : contacts)
+          by_account[contact.account_id].push_back(contact);
         for (const AccountRow& row : accounts) {
           AddAccountEvent(row, by_account[row.account_id], true, now, events);
         }
@@ -125,12 +145,13 @@ namespace {
 
 void ReadUsage(ImportFile& file, pb::Plan& plan) {
   using Terms = broadbill::common::v1::UsageTerms;
-  const bool any = !file.Get("allowance").empty() || !file.Get("block_price").empty() ||
-                   file.Yes("unlimited");
+  const bool any =
+      !file.Get("allowance").empty() || !file.Get("block_price").empty() || file.Yes("unlimited");
   if (!any) return;
   Terms* usage = plan.mutable_usage();
   usage->set_meter("data");
-  usage->set_unit(file.Name("usage_unit", Terms::GB, Terms::Unit_Parse, "gb, gib, mb, mib, tb, tib"));
+  usage->set_unit(
+      file.Name("usage_unit", Terms::GB, Terms::Unit_Parse, "gb, gib, mb, mib, tb, tib"));
   usage->set_direction(
       file.Name("usage_direction", Terms::BOTH, Terms::Direction_Parse, "in, out, both"));
   usage->set_unlimited(file.Yes("unlimited"));
@@ -198,13 +219,31 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         ImportFile file(request.content());
-        RETURN_IF_ERROR(file.Open(
-            {"code", "name", "tax_class", "account_code", "price"},
-            {"kind", "currency", "timing", "months", "days", "valid_from", "proration_start",
-             "proration_change", "proration_quantity", "proration_suspend", "proration_cancel",
-             "suspension", "hold_price", "term_discount_percent", "allowance", "usage_unit",
-             "usage_direction", "unlimited", "prorate_allowance", "block_size", "block_price",
-             "usage_tax_class", "usage_account_code", "decks"}));
+        RETURN_IF_ERROR(file.Open({"code", "name", "tax_class", "account_code", "price"},
+                                  {"kind",
+                                   "currency",
+                                   "timing",
+                                   "months",
+                                   "days",
+                                   "valid_from",
+                                   "proration_start",
+                                   "proration_change",
+                                   "proration_quantity",
+                                   "proration_suspend",
+                                   "proration_cancel",
+                                   "suspension",
+                                   "hold_price",
+                                   "term_discount_percent",
+                                   "allowance",
+                                   "usage_unit",
+                                   "usage_direction",
+                                   "unlimited",
+                                   "prorate_allowance",
+                                   "block_size",
+                                   "block_price",
+                                   "usage_tax_class",
+                                   "usage_account_code",
+                                   "decks"}));
         ASSIGN_OR_RETURN(const db::Result known, tx.Exec("SELECT code FROM plan"));
         std::set<std::string> codes;
         for (int i = 0; i < known.size(); ++i) codes.insert(known.Get<std::string>(i, 0));
@@ -241,9 +280,9 @@ struct Names {
 
 absl::StatusOr<Names> LoadNames(db::Tx& tx, const Uuid& company) {
   Names out;
-  ASSIGN_OR_RETURN(const db::Result accounts,
-                   tx.Exec("SELECT account_number, account_id FROM account WHERE company_id = $1",
-                           company));
+  ASSIGN_OR_RETURN(
+      const db::Result accounts,
+      tx.Exec("SELECT account_number, account_id FROM account WHERE company_id = $1", company));
   for (int i = 0; i < accounts.size(); ++i) {
     out.accounts[accounts.Get<std::string>(i, 0)] = accounts.Get<Uuid>(i, 1);
   }
@@ -265,14 +304,15 @@ absl::StatusOr<Names> LoadNames(db::Tx& tx, const Uuid& company) {
 std::optional<ChangeRow> ReadChange(ImportFile& file, const std::string& column, const Names& names,
                                     const std::vector<std::string>& words, absl::Time now) {
   static const std::map<std::string, ChangeKind> kKinds = {
-      {"plan", ChangeKind::kPlan},       {"quantity", ChangeKind::kQuantity},
-      {"price", ChangeKind::kPrice},     {"suspend", ChangeKind::kSuspend},
-      {"resume", ChangeKind::kResume},   {"cancel", ChangeKind::kCancel}};
+      {"plan", ChangeKind::kPlan},     {"quantity", ChangeKind::kQuantity},
+      {"price", ChangeKind::kPrice},   {"suspend", ChangeKind::kSuspend},
+      {"resume", ChangeKind::kResume}, {"cancel", ChangeKind::kCancel}};
   const auto word = [&](size_t i) { return i < words.size() ? words[i] : std::string(); };
   const auto day = ParseDate(word(0));
   const auto kind = kKinds.find(word(1));
   if (!day.ok() || kind == kKinds.end()) {
-    file.Refuse(column, "'" + absl::StrJoin(words, " ") + "' is no change like '2026-03-10 plan CODE'");
+    file.Refuse(column,
+                "'" + absl::StrJoin(words, " ") + "' is no change like '2026-03-10 plan CODE'");
     return std::nullopt;
   }
   ChangeRow change;
@@ -379,7 +419,8 @@ SubscriptionRow ReadSubscriptionRow(ImportFile& file, const Names& names, absl::
     const auto at = names.locations.find(row.account_id);
     const std::string wanted = file.Get("location_id");
     for (size_t i = 0; at != names.locations.end() && i < at->second.size(); ++i) {
-      if (wanted.empty() ? i == 0 : at->second[i].first == wanted) row.location_id = at->second[i].second;
+      if (wanted.empty() ? i == 0 : at->second[i].first == wanted)
+        row.location_id = at->second[i].second;
     }
     if (!wanted.empty() && !row.location_id.has_value()) {
       file.Refuse("location_id", "the account has no such location", "UNKNOWN_REFERENCE");
@@ -417,12 +458,26 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company.company_id));
         ImportFile file(request.content());
-        RETURN_IF_ERROR(file.Open(
-            {"account_number", "plan", "start_date"},
-            {"subscription_id", "location_id", "end_date", "paid_through", "quantity", "price",
-             "price_reason", "description", "months", "radius_username", "did", "trunk",
-             "meter_subject", "discount_percent", "discount_amount", "discount_label",
-             "discount_from", "discount_to", "discount_periods", "changes"}));
+        RETURN_IF_ERROR(file.Open({"account_number", "plan", "start_date"}, {"subscription_id",
+                                                                             "location_id",
+                                                                             "end_date",
+                                                                             "paid_through",
+                                                                             "quantity",
+                                                                             "price",
+                                                                             "price_reason",
+                                                                             "description",
+                                                                             "months",
+                                                                             "radius_username",
+                                                                             "did",
+                                                                             "trunk",
+                                                                             "meter_subject",
+                                                                             "discount_percent",
+                                                                             "discount_amount",
+                                                                             "discount_label",
+                                                                             "discount_from",
+                                                                             "discount_to",
+                                                                             "discount_periods",
+                                                                             "changes"}));
         std::set<std::pair<int32_t, std::string>> taken;
         std::set<std::string> externals;
         ASSIGN_OR_RETURN(const db::Result used, tx.Exec("SELECT kind, value FROM identifier"));
@@ -500,10 +555,10 @@ std::vector<ChangeRow> ReadChangeRows(ImportFile& file, const Names& names,
                                       absl::Time now) {
   std::vector<ChangeRow> out;
   while (file.Next()) {
-    auto change = ReadChange(file, "change", names,
-                             {file.Get("effective_date"), file.Get("change"), file.Get("value"),
-                              file.Get("reason")},
-                             now);
+    auto change = ReadChange(
+        file, "change", names,
+        {file.Get("effective_date"), file.Get("change"), file.Get("value"), file.Get("reason")},
+        now);
     const auto at = known.find(file.Get("subscription_id"));
     if (at == known.end()) {
       file.Refuse("subscription_id", "there is no such subscription", "UNKNOWN_REFERENCE");
@@ -531,8 +586,8 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptionChanges(
         ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company.company_id));
         ASSIGN_OR_RETURN(auto known, LoadKnown(tx));
         ImportFile file(request.content());
-        RETURN_IF_ERROR(file.Open({"subscription_id", "effective_date", "change"},
-                                  {"value", "reason"}));
+        RETURN_IF_ERROR(
+            file.Open({"subscription_id", "effective_date", "change"}, {"value", "reason"}));
         const std::vector<ChangeRow> changes = ReadChangeRows(file, names, known, now);
         ImportResult result;
         Start(file, now, result);

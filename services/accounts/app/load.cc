@@ -81,9 +81,12 @@ void SetTerms(const Segment& segment, const Bundle& bundle, const pb::Plan& plan
 
 AnchorRule RuleOf(const AccountRow& account) {
   switch (account.anchor_rule) {
-    case pb::Account::START_MONTH: return AnchorRule::kCycleDayInStartMonth;
-    case pb::Account::ANNIVERSARY: return AnchorRule::kAnniversary;
-    default: return AnchorRule::kCycleDayOnOrAfterStart;
+    case pb::Account::START_MONTH:
+      return AnchorRule::kCycleDayInStartMonth;
+    case pb::Account::ANNIVERSARY:
+      return AnchorRule::kAnniversary;
+    default:
+      return AnchorRule::kCycleDayOnOrAfterStart;
   }
 }
 
@@ -127,10 +130,10 @@ absl::StatusOr<Plans> LoadPlans(db::Tx& tx) {
 absl::StatusOr<std::vector<Bundle>> LoadBundles(db::Tx& tx, const std::vector<Uuid>& accounts,
                                                 const std::vector<Uuid>& subscriptions) {
   const std::string where = "WHERE (account_id = ANY($1) OR subscription_id = ANY($2))";
-  ASSIGN_OR_RETURN(std::vector<SubscriptionRow> rows,
-                   db::Select<SubscriptionRow>(
-                       tx, where + " ORDER BY account_id, start_date, subscription_id", accounts,
-                       subscriptions));
+  ASSIGN_OR_RETURN(
+      std::vector<SubscriptionRow> rows,
+      db::Select<SubscriptionRow>(tx, where + " ORDER BY account_id, start_date, subscription_id",
+                                  accounts, subscriptions));
   std::vector<Uuid> ids;
   std::vector<Uuid> owners;
   std::map<Uuid, size_t> at;
@@ -142,16 +145,16 @@ absl::StatusOr<std::vector<Bundle>> LoadBundles(db::Tx& tx, const std::vector<Uu
     out.push_back({std::move(row), {}, {}, {}});
   }
   const std::string of = "WHERE account_id = ANY($1) AND subscription_id = ANY($2) ";
-  ASSIGN_OR_RETURN(auto changes, db::Select<ChangeRow>(tx, of + "ORDER BY effective, entered",
-                                                       owners, ids));
+  ASSIGN_OR_RETURN(auto changes,
+                   db::Select<ChangeRow>(tx, of + "ORDER BY effective, entered", owners, ids));
   for (ChangeRow& row : changes) out[at[row.subscription_id]].changes.push_back(std::move(row));
-  ASSIGN_OR_RETURN(auto discounts, db::Select<DiscountRow>(
-                                       tx, of + "ORDER BY position, discount_id", owners, ids));
+  ASSIGN_OR_RETURN(auto discounts,
+                   db::Select<DiscountRow>(tx, of + "ORDER BY position, discount_id", owners, ids));
   for (DiscountRow& row : discounts) {
     out[at[*row.subscription_id]].discounts.push_back(std::move(row));
   }
-  ASSIGN_OR_RETURN(auto identifiers, db::Select<IdentifierRow>(tx, of + "ORDER BY from_date, value",
-                                                               owners, ids));
+  ASSIGN_OR_RETURN(auto identifiers,
+                   db::Select<IdentifierRow>(tx, of + "ORDER BY from_date, value", owners, ids));
   for (IdentifierRow& row : identifiers) {
     out[at[row.subscription_id]].identifiers.push_back(std::move(row));
   }
@@ -273,9 +276,15 @@ void SetChange(const ChangeRow& row, pb::SubscriptionChange* out) {
       *out->mutable_price()->mutable_amount() = convert::ToProto(*row.value);
       out->mutable_price()->set_reason(row.reason);
       break;
-    case ChangeKind::kClearPrice: out->mutable_clear_price(); break;
-    case ChangeKind::kSuspend: out->mutable_suspend()->set_reason(row.reason); break;
-    case ChangeKind::kResume: out->mutable_resume(); break;
+    case ChangeKind::kClearPrice:
+      out->mutable_clear_price();
+      break;
+    case ChangeKind::kSuspend:
+      out->mutable_suspend()->set_reason(row.reason);
+      break;
+    case ChangeKind::kResume:
+      out->mutable_resume();
+      break;
     case ChangeKind::kCancel:
       out->mutable_cancel()->set_reason(row.reason);
       out->mutable_cancel()->set_no_refund(row.no_refund);

@@ -41,7 +41,8 @@ void SetHead(const AccountRow& row, const std::string& email, pb::BillingSnapsho
 absl::StatusOr<pb::ListBillableAccountsResponse> AccountsApp::ListBillableAccounts(
     const rpc::Context&, const pb::ListBillableAccountsRequest& request) {
   Violations violations;
-  const auto company = convert::ReadOptionalId("co", request.company_id(), "company_id", violations);
+  const auto company =
+      convert::ReadOptionalId("co", request.company_id(), "company_id", violations);
   std::vector<int16_t> buckets;
   for (const int32_t bucket : request.buckets()) {
     violations.Require(bucket >= 0 && bucket < kBuckets, "buckets", "must be 0 to 63");
@@ -79,8 +80,8 @@ absl::StatusOr<pb::ListBillableAccountsResponse> AccountsApp::ListBillableAccoun
     out->set_bucket(rows.Get<int16_t>(i, 1));
     out->set_company_id(rows.Get<Uuid>(i, 2).ToText("co"));
     if (i + 1 == size && rows.size() > size) {
-      response.set_next_page_token(convert::MakePageToken(
-          std::to_string(rows.Get<int16_t>(i, 1)) + "|" + rows.Get<Uuid>(i, 0).ToHex()));
+      response.set_next_page_token(convert::MakePageToken(std::to_string(rows.Get<int16_t>(i, 1)) +
+                                                          "|" + rows.Get<Uuid>(i, 0).ToHex()));
     }
   }
   return response;
@@ -97,11 +98,12 @@ absl::StatusOr<pb::BatchGetBillingSnapshotsResponse> AccountsApp::BatchGetBillin
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
   ASSIGN_OR_RETURN(const auto rows, db::Select<AccountRow>(tx, "WHERE account_id = ANY($1)", ids));
-  ASSIGN_OR_RETURN(const auto contacts,
-                   db::Select<ContactRow>(tx, "WHERE account_id = ANY($1) ORDER BY contact_id", ids));
-  ASSIGN_OR_RETURN(const auto locations,
-                   db::Select<LocationRow>(tx, "WHERE account_id = ANY($1) ORDER BY location_id",
-                                           ids));
+  ASSIGN_OR_RETURN(
+      const auto contacts,
+      db::Select<ContactRow>(tx, "WHERE account_id = ANY($1) ORDER BY contact_id", ids));
+  ASSIGN_OR_RETURN(
+      const auto locations,
+      db::Select<LocationRow>(tx, "WHERE account_id = ANY($1) ORDER BY location_id", ids));
   ASSIGN_OR_RETURN(const auto discounts,
                    db::Select<DiscountRow>(tx,
                                            "WHERE account_id = ANY($1) AND subscription_id IS NULL "
@@ -135,15 +137,13 @@ absl::StatusOr<pb::BatchGetBillingSnapshotsResponse> AccountsApp::BatchGetBillin
     out->mutable_address()->ParseFromString(row.address.data);
   }
   for (const DiscountRow& row : discounts) {
-    *snapshots[row.account_id]->add_discounts() =
-        ToSnapshot(row, {row.from_date.value_or(CivilDay(1970, 1, 1)),
-                         row.to_date.value_or(CivilDay::max())});
+    *snapshots[row.account_id]->add_discounts() = ToSnapshot(
+        row, {row.from_date.value_or(CivilDay(1970, 1, 1)), row.to_date.value_or(CivilDay::max())});
   }
   for (const Bundle& bundle : bundles) {
     const auto found = snapshots.find(bundle.row.account_id);
     if (found == snapshots.end()) continue;
-    *found->second->add_items() =
-        ToSnapshot(bundle, plans, *accounts.at(bundle.row.account_id));
+    *found->second->add_items() = ToSnapshot(bundle, plans, *accounts.at(bundle.row.account_id));
   }
   const std::vector<Uuid> company_ids(companies.begin(), companies.end());
   ASSIGN_OR_RETURN(const auto company_rows,

@@ -35,7 +35,8 @@ IdentifierRow ReadIdentifier(const pb::Identifier& in, const Uuid& account, cons
   row.subscription_id = item;
   row.kind = in.kind();
   row.value = in.value();
-  violations.Require(in.kind() != pb::Identifier::KIND_UNSPECIFIED, "identifier.kind", "is required");
+  violations.Require(in.kind() != pb::Identifier::KIND_UNSPECIFIED, "identifier.kind",
+                     "is required");
   violations.Require(!in.value().empty(), "identifier.value", "is required");
   row.from_date =
       convert::ReadOptionalDate(in.from_date(), "identifier.from_date", violations).value_or(start);
@@ -73,8 +74,7 @@ DiscountRow ReadDiscount(const pb::Discount& in, const Uuid& account, std::optio
 }
 
 absl::StatusOr<ChangeRow> ReadChange(db::Tx& tx, const pb::SubscriptionChange& in,
-                                     const Bundle& bundle, const std::string& who,
-                                     absl::Time now) {
+                                     const Bundle& bundle, const std::string& who, absl::Time now) {
   ChangeRow row;
   row.account_id = bundle.row.account_id;
   row.subscription_id = bundle.row.subscription_id;
@@ -129,7 +129,9 @@ absl::StatusOr<ChangeRow> ReadChange(db::Tx& tx, const pb::SubscriptionChange& i
       row.reason = in.cancel().reason();
       row.no_refund = in.cancel().no_refund();
       break;
-    default: violations.Add("change.kind", "what changes is required"); break;
+    default:
+      violations.Add("change.kind", "what changes is required");
+      break;
   }
   RETURN_IF_ERROR(violations.ToStatus());
   return row;
@@ -192,8 +194,8 @@ absl::StatusOr<pb::Subscription> AccountsApp::CreateSubscription(
                              "subscription.quantity", "must be more than 0");
         }
         if (in.has_price_override()) {
-          row.price_override = convert::ReadDecimal(in.price_override().amount(),
-                                                    "subscription.price_override.amount", violations);
+          row.price_override = convert::ReadDecimal(
+              in.price_override().amount(), "subscription.price_override.amount", violations);
           row.override_reason = in.price_override().reason();
         }
         row.months = in.recurrence().months();
@@ -348,8 +350,7 @@ absl::StatusOr<pb::Identifier> AccountsApp::AddIdentifier(const rpc::Context& co
         RETURN_IF_ERROR(violations.ToStatus());
         RETURN_IF_ERROR(CheckFree(tx, row));
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
-        RETURN_IF_ERROR(
-            Changed(tx, row.account_id, row.subscription_id, false, events).status());
+        RETURN_IF_ERROR(Changed(tx, row.account_id, row.subscription_id, false, events).status());
         return ToProto(row);
       });
 }

@@ -61,8 +61,8 @@ AccountRow ReadAccount(const pb::Account& in, const pb::Company& company, absl::
   out.terms_days = in.has_terms_days() ? in.terms_days() : 15;
   violations.Require(out.terms_days >= 0 && out.terms_days <= 365, "account.terms_days",
                      "must be 0 to 365");
-  out.document_mode = in.document_mode() == pb::Account::STATEMENT ? pb::Account::STATEMENT
-                                                                  : pb::Account::INVOICE;
+  out.document_mode =
+      in.document_mode() == pb::Account::STATEMENT ? pb::Account::STATEMENT : pb::Account::INVOICE;
   out.state = in.state() == pb::Account::CLOSED ? pb::Account::CLOSED : pb::Account::ACTIVE;
   out.billing_address.data = in.billing_address().SerializeAsString();
   out.tax_id = in.tax_id();
@@ -91,8 +91,8 @@ LocationRow ReadLocation(const pb::Location& in, const Uuid& account_id, absl::T
   violations.Require(in.has_address(), field + ".address", "is required");
   violations.Require(!in.address().country_code().empty(), field + ".address.country_code",
                      "is required");
-  return {account_id, Uuid::Make(now), in.external_id(), in.name(),
-          {in.address().SerializeAsString()}};
+  return {
+      account_id, Uuid::Make(now), in.external_id(), in.name(), {in.address().SerializeAsString()}};
 }
 
 void NormalisePlan(pb::Plan& plan, const std::string& default_currency, Violations& violations) {

@@ -37,12 +37,23 @@ void Apply(const Change& change, State& state) {
       state.plan_id = change.plan_id;
       if (!change.keep_price) state.override_price.reset();
       break;
-    case ChangeKind::kQuantity: state.quantity = change.value; break;
-    case ChangeKind::kPrice: state.override_price = change.value; break;
-    case ChangeKind::kClearPrice: state.override_price.reset(); break;
-    case ChangeKind::kSuspend: state.suspended = true; break;
-    case ChangeKind::kResume: state.suspended = false; break;
-    case ChangeKind::kCancel: break;
+    case ChangeKind::kQuantity:
+      state.quantity = change.value;
+      break;
+    case ChangeKind::kPrice:
+      state.override_price = change.value;
+      break;
+    case ChangeKind::kClearPrice:
+      state.override_price.reset();
+      break;
+    case ChangeKind::kSuspend:
+      state.suspended = true;
+      break;
+    case ChangeKind::kResume:
+      state.suspended = false;
+      break;
+    case ChangeKind::kCancel:
+      break;
   }
 }
 
@@ -54,8 +65,8 @@ Segment MakeSegment(const State& state, const std::vector<std::pair<Uuid, PriceB
   out.plan_id = state.plan_id;
   out.quantity = state.quantity;
   out.overridden = state.override_price.has_value();
-  out.price = out.overridden ? *state.override_price
-                             : PriceOn(BookOf(books, state.plan_id), days.start);
+  out.price =
+      out.overridden ? *state.override_price : PriceOn(BookOf(books, state.plan_id), days.start);
   return out;
 }
 

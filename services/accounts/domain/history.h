@@ -28,9 +28,9 @@ struct Change {
   CivilDay effective;
   int64_t entered = 0;  // order of entry: of two changes of one kind on one day the later wins
   ChangeKind kind = ChangeKind::kPlan;
-  Uuid plan_id;           // kPlan
+  Uuid plan_id;             // kPlan
   bool keep_price = false;  // kPlan: an override survives
-  Decimal value;          // kQuantity, kPrice
+  Decimal value;            // kQuantity, kPrice
 };
 
 struct PriceFrom {

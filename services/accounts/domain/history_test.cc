@@ -1,8 +1,7 @@
 #include "services/accounts/domain/history.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <random>
 
 namespace broadbill::accounts {

@@ -17,10 +17,9 @@ struct CompanyRow {
   db::Json body;
   static constexpr char kTable[] = "company";
   static constexpr auto Columns() {
-    return std::make_tuple(db::Col("company_id", &CompanyRow::company_id),
-                           db::Col("code", &CompanyRow::code),
-                           db::Col("version", &CompanyRow::version),
-                           db::Col("body", &CompanyRow::body));
+    return std::make_tuple(
+        db::Col("company_id", &CompanyRow::company_id), db::Col("code", &CompanyRow::code),
+        db::Col("version", &CompanyRow::version), db::Col("body", &CompanyRow::body));
   }
 };
 
@@ -53,8 +52,7 @@ struct AccountRow {
         db::Col("anchor_rule", &AccountRow::anchor_rule),
         db::Col("bill_ahead_days", &AccountRow::bill_ahead_days),
         db::Col("terms_days", &AccountRow::terms_days),
-        db::Col("document_mode", &AccountRow::document_mode),
-        db::Col("state", &AccountRow::state),
+        db::Col("document_mode", &AccountRow::document_mode), db::Col("state", &AccountRow::state),
         db::Col("billing_address", &AccountRow::billing_address),
         db::Col("tax_id", &AccountRow::tax_id),
         db::Col("account_group", &AccountRow::account_group),
@@ -69,12 +67,12 @@ struct ContactRow {
   bool receives_invoices = false, receives_notices = false;
   static constexpr char kTable[] = "contact";
   static constexpr auto Columns() {
-    return std::make_tuple(
-        db::Col("account_id", &ContactRow::account_id),
-        db::Col("contact_id", &ContactRow::contact_id), db::Col("name", &ContactRow::name),
-        db::Col("email", &ContactRow::email), db::Col("phone", &ContactRow::phone),
-        db::Col("receives_invoices", &ContactRow::receives_invoices),
-        db::Col("receives_notices", &ContactRow::receives_notices));
+    return std::make_tuple(db::Col("account_id", &ContactRow::account_id),
+                           db::Col("contact_id", &ContactRow::contact_id),
+                           db::Col("name", &ContactRow::name), db::Col("email", &ContactRow::email),
+                           db::Col("phone", &ContactRow::phone),
+                           db::Col("receives_invoices", &ContactRow::receives_invoices),
+                           db::Col("receives_notices", &ContactRow::receives_notices));
   }
 };
 
@@ -84,11 +82,11 @@ struct LocationRow {
   db::Bytes address;
   static constexpr char kTable[] = "location";
   static constexpr auto Columns() {
-    return std::make_tuple(
-        db::Col("account_id", &LocationRow::account_id),
-        db::Col("location_id", &LocationRow::location_id),
-        db::Col("external_id", &LocationRow::external_id), db::Col("name", &LocationRow::name),
-        db::Col("address", &LocationRow::address));
+    return std::make_tuple(db::Col("account_id", &LocationRow::account_id),
+                           db::Col("location_id", &LocationRow::location_id),
+                           db::Col("external_id", &LocationRow::external_id),
+                           db::Col("name", &LocationRow::name),
+                           db::Col("address", &LocationRow::address));
   }
 };
 
@@ -156,11 +154,10 @@ struct ChangeRow {
     return std::make_tuple(
         db::Col("account_id", &R::account_id), db::Col("subscription_id", &R::subscription_id),
         db::Col("change_id", &R::change_id), db::Col("effective", &R::effective),
-        db::Col("entered", &R::entered), db::Col("kind", &R::kind),
-        db::Col("plan_id", &R::plan_id), db::Col("keep_price", &R::keep_price),
-        db::Col("value", &R::value), db::Col("reason", &R::reason),
-        db::Col("no_refund", &R::no_refund), db::Col("created_by", &R::created_by),
-        db::Col("created_at", &R::created_at));
+        db::Col("entered", &R::entered), db::Col("kind", &R::kind), db::Col("plan_id", &R::plan_id),
+        db::Col("keep_price", &R::keep_price), db::Col("value", &R::value),
+        db::Col("reason", &R::reason), db::Col("no_refund", &R::no_refund),
+        db::Col("created_by", &R::created_by), db::Col("created_at", &R::created_at));
   }
 };
 
@@ -193,11 +190,11 @@ struct IdentifierRow {
   static constexpr char kTable[] = "identifier";
   static constexpr auto Columns() {
     using R = IdentifierRow;
-    return std::make_tuple(
-        db::Col("account_id", &R::account_id), db::Col("identifier_id", &R::identifier_id),
-        db::Col("subscription_id", &R::subscription_id), db::Col("kind", &R::kind),
-        db::Col("value", &R::value), db::Col("from_date", &R::from_date),
-        db::Col("to_date", &R::to_date));
+    return std::make_tuple(db::Col("account_id", &R::account_id),
+                           db::Col("identifier_id", &R::identifier_id),
+                           db::Col("subscription_id", &R::subscription_id),
+                           db::Col("kind", &R::kind), db::Col("value", &R::value),
+                           db::Col("from_date", &R::from_date), db::Col("to_date", &R::to_date));
   }
 };
 

@@ -46,19 +46,18 @@ struct Town {
   const char* zip;
   int weight;
 };
-constexpr Town kTowns[] = {{"Minneapolis", "55401", 14}, {"Minneapolis", "55408", 12},
-                           {"Minneapolis", "55414", 10}, {"Bloomington", "55420", 9},
-                           {"Saint Paul", "55102", 12},  {"Saint Paul", "55104", 10},
-                           {"Duluth", "55802", 10},      {"Rochester", "55901", 10},
-                           {"Mankato", "56001", 6},      {"Saint Cloud", "56301", 6},
-                           {"Moorhead", "56560", 1}};
-constexpr const char* kFirst[] = {"Anna",  "Bjorn", "Carla", "David", "Elena", "Frank", "Greta",
+constexpr Town kTowns[] = {
+    {"Minneapolis", "55401", 14}, {"Minneapolis", "55408", 12}, {"Minneapolis", "55414", 10},
+    {"Bloomington", "55420", 9},  {"Saint Paul", "55102", 12},  {"Saint Paul", "55104", 10},
+    {"Duluth", "55802", 10},      {"Rochester", "55901", 10},   {"Mankato", "56001", 6},
+    {"Saint Cloud", "56301", 6},  {"Moorhead", "56560", 1}};
+constexpr const char* kFirst[] = {"Anna",  "Bjorn",  "Carla", "David", "Elena", "Frank", "Greta",
                                   "Henry", "Ingrid", "James", "Karin", "Leif",  "Maria", "Nils",
-                                  "Olga",  "Peter", "Quinn", "Rosa",  "Sven",  "Tanya"};
-constexpr const char* kLast[] = {"Anderson", "Berg",   "Carlson", "Dahl",   "Erickson", "Foss",
-                                 "Gustafson", "Hanson", "Iverson", "Johnson", "Krause",   "Larson",
-                                 "Moe",      "Nelson", "Olson",   "Peterson", "Quist",    "Rasmussen",
-                                 "Swanson",  "Thompson"};
+                                  "Olga",  "Peter",  "Quinn", "Rosa",  "Sven",  "Tanya"};
+constexpr const char* kLast[] = {"Anderson", "Berg",      "Carlson",   "Dahl",    "Erickson",
+                                 "Foss",     "Gustafson", "Hanson",    "Iverson", "Johnson",
+                                 "Krause",   "Larson",    "Moe",       "Nelson",  "Olson",
+                                 "Peterson", "Quist",     "Rasmussen", "Swanson", "Thompson"};
 constexpr const char* kTrade[] = {"Dental",  "Bakery",     "Hardware", "Law Office", "Printing",
                                   "Brewing", "Veterinary", "Design",   "Logistics",  "Clinic"};
 constexpr const char* kStreet[] = {"Lake Street", "Grand Avenue", "Summit Avenue", "Main Street",
@@ -94,8 +93,8 @@ constexpr char kDeck[] =
 8816,Iridium,1.4900,0.25,60,60
 )";
 
-constexpr const char* kDialled[] = {"6125550", "16515550", "2185550", "15075550", "18005550",
-                                    "01144207946", "011447700900", "01149301234",
+constexpr const char* kDialled[] = {"6125550",      "16515550",    "2185550",      "15075550",
+                                    "18005550",     "01144207946", "011447700900", "01149301234",
                                     "011491512345", "01152551234", "01181312345"};
 
 class Generator {
@@ -154,10 +153,9 @@ class Generator {
   // Writes the records as a file once there are `at_least` of them.
   void Flush(const char* format, const char* loaded, Records& records, int at_least) {
     if (records.count == 0 || records.count < at_least) return;
-    const std::string name = absl::StrFormat("%s_%s_%03d.%s", format == std::string("detail")
-                                                                  ? "radius" : "calls",
-                                             loaded, ++records.files,
-                                             format == std::string("detail") ? "detail" : "csv");
+    const std::string name = absl::StrFormat(
+        "%s_%s_%03d.%s", format == std::string("detail") ? "radius" : "calls", loaded,
+        ++records.files, format == std::string("detail") ? "detail" : "csv");
     const absl::Status written = Write(name, records.text);
     if (!written.ok()) status_ = written;
     out_.usage.push_back({loaded, name, format});
@@ -189,14 +187,14 @@ class Generator {
     customer.cycle_day = dice_.Chance(20) ? 15 : 1;
     const Town& town = PickTown();
     const std::string last = dice_.Pick(kLast);
-    const std::string name = customer.business
-                                 ? absl::StrCat(last, " ", dice_.Pick(kTrade), " LLC")
-                                 : absl::StrCat(dice_.Pick(kFirst), " ", last);
+    const std::string name = customer.business ? absl::StrCat(last, " ", dice_.Pick(kTrade), " LLC")
+                                               : absl::StrCat(dice_.Pick(kFirst), " ", last);
     absl::StrAppend(&customers_, customer.number, ",", name, ",",
                     customer.business ? "business" : "residential", ",USD,America/Chicago,",
                     customer.cycle_day, ",", customer.business ? 30 : 15, ",a",
-                    absl::StrFormat("%06d", index), "@customers.example,,", dice_.Between(100, 4999),
-                    " ", dice_.Pick(kStreet), ",", town.name, ",MN,", town.zip, ",US\n");
+                    absl::StrFormat("%06d", index), "@customers.example,,",
+                    dice_.Between(100, 4999), " ", dice_.Pick(kStreet), ",", town.name, ",MN,",
+                    town.zip, ",US\n");
     Internet(customer);
     if (customer.business) Business(customer);
     if (!customer.business && dice_.Chance(45)) Simple(customer, "router", 1);
@@ -223,9 +221,7 @@ class Generator {
     return customer.cycle_day == 1 ? "2026-03-01" : "2026-03-15";
   }
 
-  std::string OldStart() {
-    return FormatDate(CivilDay(2023, 1, 1) + dice_.Between(0, 1100));
-  }
+  std::string OldStart() { return FormatDate(CivilDay(2023, 1, 1) + dice_.Between(0, 1100)); }
 
   // One row; `extra` is everything from discount_percent on.
   void Row(const Customer& customer, const std::string& id, const std::string& plan,
@@ -238,26 +234,30 @@ class Generator {
                     ",,,,", radius, ",", did, ",", extra.empty() ? ",,,,," : extra, "\n");
   }
 
-  void Change(const std::string& id, CivilDay entered, CivilDay effective, const std::string& change,
-              const std::string& value, const std::string& reason = "") {
-    absl::StrAppend(&changes_, FormatDate(entered), ",", id, ",", FormatDate(effective), ",", change,
-                    ",", value, ",", reason, "\n");
+  void Change(const std::string& id, CivilDay entered, CivilDay effective,
+              const std::string& change, const std::string& value, const std::string& reason = "") {
+    absl::StrAppend(&changes_, FormatDate(entered), ",", id, ",", FormatDate(effective), ",",
+                    change, ",", value, ",", reason, "\n");
   }
 
-  CivilDay InMarch(int64_t from, int64_t to) { return CivilDay(2026, 3, 1) + (dice_.Between(from, to) - 1); }
+  CivilDay InMarch(int64_t from, int64_t to) {
+    return CivilDay(2026, 3, 1) + (dice_.Between(from, to) - 1);
+  }
 
   void Internet(Customer& customer) {
-    static constexpr const char* kHome[] = {"fibre_100",   "fibre_500",  "fibre_500", "fibre_1000",
-                                            "wireless_20", "wireless_50", "wireless_50"};
+    static constexpr const char* kHome[] = {"fibre_100",  "fibre_500",   "fibre_500",
+                                            "fibre_1000", "wireless_20", "wireless_50",
+                                            "wireless_50"};
     const std::string id = ItemId(customer);
     const std::string user = absl::StrFormat("u%06d", customer.index);
     if (customer.business) {
-      Row(customer, id, "business_1000", OldStart(), PaidThrough(customer), 1, user, "", Promotion());
+      Row(customer, id, "business_1000", OldStart(), PaidThrough(customer), 1, user, "",
+          Promotion());
       return;
     }
     if (dice_.Chance(6)) {  // pays a year ahead; a twelfth of them renews in the demo's months
-      const CivilDay start = CivilDay(2025, static_cast<int>(dice_.Between(1, 12)), 1) +
-                             dice_.Between(0, 27);
+      const CivilDay start =
+          CivilDay(2025, static_cast<int>(dice_.Between(1, 12)), 1) + dice_.Between(0, 27);
       const CivilDay anchor = Anchor(start, customer.cycle_day);
       const CivilDay paid(anchor.year() + 1, anchor.month(), customer.cycle_day);
       Row(customer, id, "fibre_500_year", FormatDate(start), FormatDate(paid), 1, user, "", "");
@@ -274,8 +274,7 @@ class Generator {
       if (plan[0] == 'w') Sessions(customer, user, start);
       return;
     }
-    Row(customer, id, plan, OldStart(), PaidThrough(customer), 1, user, "", Promotion(),
-        "");
+    Row(customer, id, plan, OldStart(), PaidThrough(customer), 1, user, "", Promotion(), "");
     if (plan[0] == 'w') Sessions(customer, user, CivilDay(2026, 2, 1));
     MidMonth(id, plan);
   }
@@ -344,22 +343,26 @@ class Generator {
     std::string called = dice_.Pick(kDialled);
     const size_t digits = called.rfind("011", 0) == 0 ? 14 : (called[0] == '1' ? 11 : 10);
     while (called.size() < digits) called += static_cast<char>('0' + dice_.Between(0, 9));
-    if (customer.index % 500 == 7 && dice_.Chance(30)) called = "0118816" + std::to_string(dice_.Between(10000000, 99999999));
+    if (customer.index % 500 == 7 && dice_.Chance(30))
+      called = "0118816" + std::to_string(dice_.Between(10000000, 99999999));
     const absl::Time answer = absl::FromCivil(absl::CivilDay(2026, 2, 1), zone_) +
                               absl::Seconds(dice_.Between(0, 59 * 86400 - 1));
     const bool answered = dice_.Chance(85);
-    const int64_t talk = answered ? (dice_.Chance(70) ? dice_.Between(1, 240) : dice_.Between(241, 3000)) : 0;
+    const int64_t talk =
+        answered ? (dice_.Chance(70) ? dice_.Between(1, 240) : dice_.Between(241, 3000)) : 0;
     const int64_t ring = dice_.Between(2, 25);
-    const auto text = [&](absl::Time at) { return absl::FormatTime("%Y-%m-%d %H:%M:%S", at, zone_); };
+    const auto text = [&](absl::Time at) {
+      return absl::FormatTime("%Y-%m-%d %H:%M:%S", at, zone_);
+    };
     const int64_t sequence = ++calls_made_;
     const bool march = answer >= absl::FromCivil(absl::CivilDay(2026, 3, 1), zone_);
     Records& to = march ? calls_march_ : calls_february_;
     const std::string row = absl::StrFormat(
         R"("","%s","%s","from-customers","""%s"" <%s>","PJSIP/%s-%08x","PJSIP/trunk-%08x","Dial","PJSIP/%s@trunk,60","%s",%s,"%s",%d,%d,"%s","DOCUMENTATION","%d.%d","","","%d.%d",%d)",
-        line, called, line, line, line, sequence, sequence, called, text(answer - absl::Seconds(ring)),
-        answered ? "\"" + text(answer) + "\"" : "", text(answer + absl::Seconds(talk)), ring + talk,
-        talk, answered ? "ANSWERED" : "NO ANSWER", absl::ToUnixSeconds(answer), sequence,
-        absl::ToUnixSeconds(answer), sequence, sequence);
+        line, called, line, line, line, sequence, sequence, called,
+        text(answer - absl::Seconds(ring)), answered ? "\"" + text(answer) + "\"" : "",
+        text(answer + absl::Seconds(talk)), ring + talk, talk, answered ? "ANSWERED" : "NO ANSWER",
+        absl::ToUnixSeconds(answer), sequence, absl::ToUnixSeconds(answer), sequence, sequence);
     absl::StrAppend(&to.text, row, "\n");
     ++to.count;
     if (dice_.Chance(1)) {  // an overlapping export brings it once more
@@ -371,13 +374,16 @@ class Generator {
 
   // Sessions one after another from `from` to the first days of April, with interim readings.
   void Sessions(const Customer& customer, const std::string& user, CivilDay from) {
-    absl::Time at = absl::FromCivil(absl::CivilDay(from), zone_) + absl::Seconds(dice_.Between(0, 86400));
+    absl::Time at =
+        absl::FromCivil(absl::CivilDay(from), zone_) + absl::Seconds(dice_.Between(0, 86400));
     const absl::Time end = absl::FromCivil(absl::CivilDay(2026, 4, 1), zone_);
-    const int64_t megabytes_an_hour = dice_.Chance(15) ? dice_.Between(500, 1400) : dice_.Between(20, 500);
+    const int64_t megabytes_an_hour =
+        dice_.Chance(15) ? dice_.Between(500, 1400) : dice_.Between(20, 500);
     int session = 0;
     while (at < end) {
       const int64_t hours = dice_.Between(60, 220);
-      Session(customer, absl::StrFormat("%s-%04x", user, ++session), user, at, hours, megabytes_an_hour);
+      Session(customer, absl::StrFormat("%s-%04x", user, ++session), user, at, hours,
+              megabytes_an_hour);
       at += absl::Hours(hours) + absl::Minutes(dice_.Between(1, 600));
     }
   }
@@ -392,7 +398,10 @@ class Generator {
       const bool first = hour == 0;
       const bool last = hour == hours;
       if (!(last && lost_stop)) {
-        Reading(customer, id, user, first ? "Start" : last ? "Stop" : "Interim-Update",
+        Reading(customer, id, user,
+                first  ? "Start"
+                : last ? "Stop"
+                       : "Interim-Update",
                 start + absl::Hours(hour), hour * 3600, in, out, late);
       }
       if (last) break;
@@ -432,14 +441,20 @@ class Generator {
 
   void Payer(const Customer& customer) {
     const int64_t roll = dice_.Between(1, 100);
-    const char* kind = roll <= 62 ? "autopay" : roll <= 66 ? "declined" : roll <= 91 ? "transfer" : "none";
+    const char* kind = roll <= 62   ? "autopay"
+                       : roll <= 66 ? "declined"
+                       : roll <= 91 ? "transfer"
+                                    : "none";
     const std::string days = roll > 66 && roll <= 91 ? std::to_string(dice_.Between(2, 26)) : "";
     absl::StrAppend(&payers_, customer.number, ",", kind, ",", days, "\n");
     if (roll <= 66) {
       absl::StrAppend(&methods_, customer.number, ",",
-                      roll <= 61 ? "sim_ok_" : roll == 62 ? "sim_lost_" : roll == 63 ? "sim_stolen_" : "sim_insufficient_",
-                      customer.index,
-                      ",Visa ending in ", absl::StrFormat("%04d", dice_.Between(0, 9999)), ",card\n");
+                      roll <= 61   ? "sim_ok_"
+                      : roll == 62 ? "sim_lost_"
+                      : roll == 63 ? "sim_stolen_"
+                                   : "sim_insufficient_",
+                      customer.index, ",Visa ending in ",
+                      absl::StrFormat("%04d", dice_.Between(0, 9999)), ",card\n");
     }
     if (dice_.Chance(4)) {
       const int64_t cents = dice_.Between(1500, 12000);
@@ -455,7 +470,8 @@ class Generator {
   absl::TimeZone zone_;
   Dice dice_{20260301};
   int64_t calls_made_ = 0;
-  std::string customers_, subscriptions_, new_subscriptions_, changes_, payers_, methods_, balances_;
+  std::string customers_, subscriptions_, new_subscriptions_, changes_, payers_, methods_,
+      balances_;
   Records february_, late_, march_, calls_february_, calls_march_;
 };
 

@@ -86,10 +86,11 @@ uint64_t Front::BodyLimit(const http::Request& request) const {
 
 http::Response Front::Refusal(int status, const std::string& reason) {
   const rpc::Trace trace = rpc::Trace::Make();
-  http::Response out = HttpProblem(status, status == 413   ? "REQUEST_TOO_LARGE"
-                                           : status == 431 ? "HEADER_TOO_LARGE"
-                                           : status == 503 ? "OVERLOADED"
-                                                           : "MALFORMED_REQUEST",
+  http::Response out = HttpProblem(status,
+                                   status == 413   ? "REQUEST_TOO_LARGE"
+                                   : status == 431 ? "HEADER_TOO_LARGE"
+                                   : status == 503 ? "OVERLOADED"
+                                                   : "MALFORMED_REQUEST",
                                    reason, trace.trace_id);
   Secure(out, trace);
   return out;
@@ -104,9 +105,9 @@ http::Reply Front::Handle(const http::Request& request) {
   if (match.route != nullptr) {
     reply = Call(match, request, trace);
   } else if (!match.allowed.empty()) {
-    reply.response = HttpProblem(405, "METHOD_NOT_ALLOWED",
-                                 request.path + " takes " + absl::StrJoin(match.allowed, ", "),
-                                 trace.trace_id);
+    reply.response =
+        HttpProblem(405, "METHOD_NOT_ALLOWED",
+                    request.path + " takes " + absl::StrJoin(match.allowed, ", "), trace.trace_id);
     reply.response.headers["Allow"] = absl::StrJoin(match.allowed, ", ");
   } else {
     reply = Static(request, trace);
@@ -143,17 +144,17 @@ http::Reply Front::Static(const http::Request& request, const rpc::Trace& trace)
     return Plain(200, "text/plain; version=0.0.4", metrics_.Expose());
   }
   http::Reply reply;
-  reply.response =
-      HttpProblem(404, "ROUTE_NOT_FOUND",
-                  "there is nothing at " + request.method + " " + request.path +
-                      "; /v1/openapi.json lists what there is",
-                  trace.trace_id);
+  reply.response = HttpProblem(404, "ROUTE_NOT_FOUND",
+                               "there is nothing at " + request.method + " " + request.path +
+                                   "; /v1/openapi.json lists what there is",
+                               trace.trace_id);
   return reply;
 }
 
 absl::StatusOr<rpc::Principal> Front::Identify(const Match& match,
                                                const http::Request& request) const {
-  if (Policy(*match.route).public_()) return rpc::Principal{.id = "anonymous", .permissions = {}, .account_id = ""};
+  if (Policy(*match.route).public_())
+    return rpc::Principal{.id = "anonymous", .permissions = {}, .account_id = ""};
   const std::string header = Header(request, "authorization");
   constexpr std::string_view kBearer = "Bearer ";
   if (header.size() <= kBearer.size() || header.compare(0, kBearer.size(), kBearer) != 0) {
@@ -163,8 +164,7 @@ absl::StatusOr<rpc::Principal> Front::Identify(const Match& match,
   return authenticate_(header.substr(kBearer.size()));
 }
 
-http::Reply Front::Call(const Match& match, const http::Request& request,
-                        const rpc::Trace& trace) {
+http::Reply Front::Call(const Match& match, const http::Request& request, const rpc::Trace& trace) {
   http::Reply reply;
   const auto fail = [&](const absl::Status& status) {
     reply.response = Problem(status, trace.trace_id);

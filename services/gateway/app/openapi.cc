@@ -80,20 +80,27 @@ class Writer {
 
   std::string Type(const FieldDescriptor* field) {
     switch (field->cpp_type()) {
-      case FieldDescriptor::CPPTYPE_BOOL: return R"({"type":"boolean"})";
-      case FieldDescriptor::CPPTYPE_INT32: return R"({"type":"integer","format":"int32"})";
+      case FieldDescriptor::CPPTYPE_BOOL:
+        return R"({"type":"boolean"})";
+      case FieldDescriptor::CPPTYPE_INT32:
+        return R"({"type":"integer","format":"int32"})";
       case FieldDescriptor::CPPTYPE_UINT32:
         return R"({"type":"integer","format":"uint32","minimum":0})";
-      case FieldDescriptor::CPPTYPE_INT64: return R"({"type":"string","format":"int64"})";
-      case FieldDescriptor::CPPTYPE_UINT64: return R"({"type":"string","format":"uint64"})";
+      case FieldDescriptor::CPPTYPE_INT64:
+        return R"({"type":"string","format":"int64"})";
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return R"({"type":"string","format":"uint64"})";
       case FieldDescriptor::CPPTYPE_FLOAT:
-      case FieldDescriptor::CPPTYPE_DOUBLE: return R"({"type":"number"})";
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        return R"({"type":"number"})";
       case FieldDescriptor::CPPTYPE_STRING:
         return field->type() == FieldDescriptor::TYPE_BYTES
                    ? R"({"type":"string","contentEncoding":"base64"})"
                    : R"({"type":"string"})";
-      case FieldDescriptor::CPPTYPE_ENUM: return Enum(field->enum_type());
-      case FieldDescriptor::CPPTYPE_MESSAGE: return MessageType(field->message_type());
+      case FieldDescriptor::CPPTYPE_ENUM:
+        return Enum(field->enum_type());
+      case FieldDescriptor::CPPTYPE_MESSAGE:
+        return MessageType(field->message_type());
     }
     return "{}";
   }
@@ -172,8 +179,8 @@ class Writer {
 
   void AddParameter(const std::string& name, const char* in, const std::string& schema,
                     const std::string& comment, std::string& out) {
-    absl::StrAppend(&out, out.empty() ? "" : ",", "{\"name\":", Quote(name), ",\"in\":\"", in,
-                    "\"", in[0] == 'p' ? ",\"required\":true" : "", ",\"schema\":", schema);
+    absl::StrAppend(&out, out.empty() ? "" : ",", "{\"name\":", Quote(name), ",\"in\":\"", in, "\"",
+                    in[0] == 'p' ? ",\"required\":true" : "", ",\"schema\":", schema);
     if (!comment.empty()) absl::StrAppend(&out, ",\"description\":", Quote(comment));
     out += "}";
   }

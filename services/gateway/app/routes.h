@@ -13,9 +13,9 @@
 namespace broadbill::gateway {
 
 struct Route {
-  std::string verb;                           // "GET"
-  std::string path;                           // "/v1/invoices/{invoice_id}:post"
-  std::string body;                           // "" none, "*" the whole request, or a field's name
+  std::string verb;  // "GET"
+  std::string path;  // "/v1/invoices/{invoice_id}:post"
+  std::string body;  // "" none, "*" the whole request, or a field's name
   const google::protobuf::MethodDescriptor* method = nullptr;
 
   // "broadbill.invoicing.v1.Invoicing/PostDocument"

@@ -24,21 +24,36 @@ using rpc::JsonEscape;
 
 const char* Title(int status) {
   switch (status) {
-    case 400: return "Bad request";
-    case 401: return "Not authenticated";
-    case 403: return "Not permitted";
-    case 404: return "Not found";
-    case 405: return "Method not allowed";
-    case 409: return "Conflict";
-    case 412: return "Precondition failed";
-    case 413: return "Request too large";
-    case 429: return "Too many requests";
-    case 431: return "Header too large";
-    case 499: return "Cancelled";
-    case 501: return "Not implemented";
-    case 503: return "Unavailable";
-    case 504: return "Timed out";
-    default: return "Internal error";
+    case 400:
+      return "Bad request";
+    case 401:
+      return "Not authenticated";
+    case 403:
+      return "Not permitted";
+    case 404:
+      return "Not found";
+    case 405:
+      return "Method not allowed";
+    case 409:
+      return "Conflict";
+    case 412:
+      return "Precondition failed";
+    case 413:
+      return "Request too large";
+    case 429:
+      return "Too many requests";
+    case 431:
+      return "Header too large";
+    case 499:
+      return "Cancelled";
+    case 501:
+      return "Not implemented";
+    case 503:
+      return "Unavailable";
+    case 504:
+      return "Timed out";
+    default:
+      return "Internal error";
   }
 }
 
@@ -52,7 +67,8 @@ absl::Status JsonError(const std::string& text) {
     if (close != std::string::npos) {
       std::string path = field.substr(0, close);
       if (const size_t open = path.find('('); open != std::string::npos) path.erase(0, open + 1);
-      field = path.empty() ? field.substr(close + 2) : absl::StrCat(path, ".", field.substr(close + 2));
+      field =
+          path.empty() ? field.substr(close + 2) : absl::StrCat(path, ".", field.substr(close + 2));
     } else if (const size_t colon = field.rfind(':'); colon != std::string::npos) {
       field = field.substr(colon + 1);
     }
@@ -169,7 +185,8 @@ absl::Status DeriveMask(const Route& route, const std::string& body, Message& me
 absl::Status ParseBody(const Route& route, const http::Request& request, Message& message) {
   if (route.body.empty()) {
     if (request.body.empty()) return absl::OkStatus();
-    return InvalidArgumentError("UNEXPECTED_BODY", route.verb + " " + route.path + " takes no body");
+    return InvalidArgumentError("UNEXPECTED_BODY",
+                                route.verb + " " + route.path + " takes no body");
   }
   const std::string json = request.body.empty() ? "{}" : request.body;
   if (route.body == "*") return ParseJson(json, message);
@@ -236,21 +253,33 @@ int HttpStatus(const absl::Status& status) {
   if (reason == "REQUEST_TOO_LARGE") return 413;
   if (reason == "ETAG_MISMATCH") return 412;
   switch (status.code()) {
-    case absl::StatusCode::kOk: return 200;
-    case absl::StatusCode::kCancelled: return 499;
+    case absl::StatusCode::kOk:
+      return 200;
+    case absl::StatusCode::kCancelled:
+      return 499;
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kOutOfRange: return 400;
-    case absl::StatusCode::kUnauthenticated: return 401;
-    case absl::StatusCode::kPermissionDenied: return 403;
-    case absl::StatusCode::kNotFound: return 404;
+    case absl::StatusCode::kOutOfRange:
+      return 400;
+    case absl::StatusCode::kUnauthenticated:
+      return 401;
+    case absl::StatusCode::kPermissionDenied:
+      return 403;
+    case absl::StatusCode::kNotFound:
+      return 404;
     case absl::StatusCode::kAlreadyExists:
-    case absl::StatusCode::kAborted: return 409;
-    case absl::StatusCode::kResourceExhausted: return 429;
-    case absl::StatusCode::kUnimplemented: return 501;
-    case absl::StatusCode::kUnavailable: return 503;
-    case absl::StatusCode::kDeadlineExceeded: return 504;
-    default: return 500;
+    case absl::StatusCode::kAborted:
+      return 409;
+    case absl::StatusCode::kResourceExhausted:
+      return 429;
+    case absl::StatusCode::kUnimplemented:
+      return 501;
+    case absl::StatusCode::kUnavailable:
+      return 503;
+    case absl::StatusCode::kDeadlineExceeded:
+      return 504;
+    default:
+      return 500;
   }
 }
 
@@ -270,10 +299,9 @@ http::Response HttpProblem(int http_status, const std::string& reason, const std
 http::Response Problem(const absl::Status& status, const std::string& trace_id) {
   const int code = HttpStatus(status);
   const bool ours = code == 500;
-  http::Response out =
-      HttpProblem(code, ReasonOf(status),
-                  ours ? "an internal error; quote the trace id" : std::string(status.message()),
-                  trace_id);
+  http::Response out = HttpProblem(
+      code, ReasonOf(status),
+      ours ? "an internal error; quote the trace id" : std::string(status.message()), trace_id);
   out.body.pop_back();
   const std::vector<FieldViolation> violations = ViolationsOf(status);
   for (size_t i = 0; i < violations.size(); ++i) {

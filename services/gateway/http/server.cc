@@ -1,12 +1,11 @@
 #include "services/gateway/http/server.h"
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-
-#include <atomic>
 #include <future>
 #include <thread>
 #include <utility>
@@ -78,10 +77,9 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_->header_limit(shared_->options.header_bytes_max);
     parser_->body_limit(boost::none);
     stream_.expires_after(std::chrono::seconds(shared_->options.idle_seconds_max));
-    bhttp::async_read_header(stream_, buffer_, *parser_,
-                             [self = shared_from_this()](beast::error_code ec, size_t) {
-                               self->OnHeader(ec);
-                             });
+    bhttp::async_read_header(
+        stream_, buffer_, *parser_,
+        [self = shared_from_this()](beast::error_code ec, size_t) { self->OnHeader(ec); });
   }
 
   void OnHeader(beast::error_code ec) {
@@ -106,20 +104,18 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void Continue() {
-    auto go = std::make_shared<bhttp::response<bhttp::empty_body>>(
-        bhttp::status::continue_, parser_->get().version());
-    bhttp::async_write(stream_, *go,
-                       [self = shared_from_this(), go](beast::error_code ec, size_t) {
-                         if (ec) return self->Close();
-                         self->ReadBody();
-                       });
+    auto go = std::make_shared<bhttp::response<bhttp::empty_body>>(bhttp::status::continue_,
+                                                                   parser_->get().version());
+    bhttp::async_write(stream_, *go, [self = shared_from_this(), go](beast::error_code ec, size_t) {
+      if (ec) return self->Close();
+      self->ReadBody();
+    });
   }
 
   void ReadBody() {
-    bhttp::async_read(stream_, buffer_, *parser_,
-                      [self = shared_from_this()](beast::error_code ec, size_t) {
-                        self->OnBody(ec);
-                      });
+    bhttp::async_read(
+        stream_, buffer_, *parser_,
+        [self = shared_from_this()](beast::error_code ec, size_t) { self->OnBody(ec); });
   }
 
   void OnBody(beast::error_code ec) {
@@ -252,13 +248,12 @@ void Session::BeginStream(Reply reply) {
                      "Connection: close\r\n";
   for (const auto& [name, value] : reply.response.headers) head += name + ": " + value + "\r\n";
   head += "\r\n";
-  shared_->streams.Continue(
-      [self = shared_from_this(), head, produce = std::move(reply.stream)] {
-        StreamWriter writer(self);
-        if (writer.Raw(head)) produce(writer);
-        writer.End();
-        --self->shared_->open_streams;
-      });
+  shared_->streams.Continue([self = shared_from_this(), head, produce = std::move(reply.stream)] {
+    StreamWriter writer(self);
+    if (writer.Raw(head)) produce(writer);
+    writer.End();
+    --self->shared_->open_streams;
+  });
 }
 
 }  // namespace
@@ -270,16 +265,15 @@ struct Server::Impl : public std::enable_shared_from_this<Server::Impl> {
         acceptor(io) {}
 
   void Accept() {
-    acceptor.async_accept(asio::make_strand(io),
-                          [self = shared_from_this()](beast::error_code ec, tcp::socket socket) {
-                            if (ec == asio::error::operation_aborted) return;
-                            if (!ec && self->shared->connections <
-                                           self->shared->options.connections_max) {
-                              socket.set_option(tcp::no_delay(true), ec);
-                              std::make_shared<Session>(std::move(socket), self->shared)->Start();
-                            }
-                            self->Accept();
-                          });
+    acceptor.async_accept(asio::make_strand(io), [self = shared_from_this()](beast::error_code ec,
+                                                                             tcp::socket socket) {
+      if (ec == asio::error::operation_aborted) return;
+      if (!ec && self->shared->connections < self->shared->options.connections_max) {
+        socket.set_option(tcp::no_delay(true), ec);
+        std::make_shared<Session>(std::move(socket), self->shared)->Start();
+      }
+      self->Accept();
+    });
   }
 
   std::shared_ptr<Shared> shared;
@@ -310,7 +304,8 @@ absl::StatusOr<int> Server::Start() {
   if (!ec) impl_->acceptor.set_option(asio::socket_base::reuse_address(true), ec);
   if (!ec) impl_->acceptor.bind(endpoint, ec);
   if (!ec) impl_->acceptor.listen(asio::socket_base::max_listen_connections, ec);
-  if (ec) return UnavailableError("ADDRESS_TAKEN", "cannot listen at " + listen + ": " + ec.message());
+  if (ec)
+    return UnavailableError("ADDRESS_TAKEN", "cannot listen at " + listen + ": " + ec.message());
   impl_->Accept();
   for (int i = 0; i < 2; ++i) {
     impl_->threads.emplace_back([impl = impl_] { impl->io.run(); });

@@ -1,7 +1,7 @@
 #pragma once
 
-// A small HTTP/1.1 server: the only place that knows Boost.Beast. Sockets are asynchronous; handlers
-// may block, they run on an executor of their own. TLS and HTTP/2 belong to an edge proxy.
+// A small HTTP/1.1 server: the only place that knows Boost.Beast. Sockets are asynchronous;
+// handlers may block, they run on an executor of their own. TLS and HTTP/2 belong to an edge proxy.
 
 #include <cstdint>
 #include <functional>
@@ -46,8 +46,8 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:8080";  // port 0 picks one
   uint32_t header_bytes_max = 16 << 10;
   int handler_threads = 16;
-  int stream_threads = 64;       // server-sent event streams at one time
-  int idle_seconds_max = 60;     // an idle or stuck connection is closed
+  int stream_threads = 64;    // server-sent event streams at one time
+  int idle_seconds_max = 60;  // an idle or stuck connection is closed
   int connections_max = 4096;
 };
 

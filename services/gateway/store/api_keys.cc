@@ -11,8 +11,8 @@ absl::StatusOr<std::optional<ApiKeyRow>> FindKey(db::Tx& tx, const Uuid& key_id)
   return std::optional<ApiKeyRow>(std::move(rows.front()));
 }
 
-absl::StatusOr<std::vector<ApiKeyRow>> ListKeys(db::Tx& tx, bool include_revoked,
-                                                const Uuid& after, int64_t limit) {
+absl::StatusOr<std::vector<ApiKeyRow>> ListKeys(db::Tx& tx, bool include_revoked, const Uuid& after,
+                                                int64_t limit) {
   return db::Select<ApiKeyRow>(
       tx, "WHERE key_id > $1 AND ($2 OR revoked_at IS NULL) ORDER BY key_id LIMIT $3", after,
       include_revoked, limit);

@@ -35,8 +35,8 @@ struct ApiKeyRow {
 
 absl::StatusOr<std::optional<ApiKeyRow>> FindKey(db::Tx& tx, const Uuid& key_id);
 // Keys after `after`, in order of id.
-absl::StatusOr<std::vector<ApiKeyRow>> ListKeys(db::Tx& tx, bool include_revoked,
-                                                const Uuid& after, int64_t limit);
+absl::StatusOr<std::vector<ApiKeyRow>> ListKeys(db::Tx& tx, bool include_revoked, const Uuid& after,
+                                                int64_t limit);
 // False when there is no such key; revoking twice keeps the first time.
 absl::StatusOr<bool> RevokeKey(db::Tx& tx, const Uuid& key_id, absl::Time at);
 

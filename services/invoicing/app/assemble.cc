@@ -39,8 +39,9 @@ void BillItems(const CoverageMap& coverage, CivilDay as_of, AccountWork& one) {
   const int ahead = one.snapshot->bill_ahead_days();
   for (const Item& item : one.items) {
     const auto state = coverage.find(item.item_id);
-    auto bill = BillItem(item, one.schedules, state == coverage.end() ? kNone : state->second.pieces,
-                         as_of, ahead, one.exponent);
+    auto bill =
+        BillItem(item, one.schedules, state == coverage.end() ? kNone : state->second.pieces, as_of,
+                 ahead, one.exponent);
     if (!bill.ok()) {
       one.draft.problems.push_back(
           {pb::RunException::INVALID_DATA, std::string(bill.status().message())});
@@ -76,7 +77,8 @@ void AddCharge(const ChargeRow& charge, AccountWork& one) {
   line.quantity = charge.quantity;
   line.unit_price = charge.unit_price;
   const auto amount =
-      (Fraction::MinorUnits(charge.unit_price, one.exponent) * Fraction::Of(charge.quantity)).Round();
+      (Fraction::MinorUnits(charge.unit_price, one.exponent) * Fraction::Of(charge.quantity))
+          .Round();
   if (!amount.ok()) {
     one.failed = true;
     one.draft.problems.push_back(
@@ -159,8 +161,8 @@ absl::Status BuildDocument(const DraftContext& context, absl::Time now, AccountW
     LineRow row = ToRow(line, document, static_cast<int32_t>(i) + 1, ids[i]);
     if (line.parent >= 0) row.parent_line_id = ids[static_cast<size_t>(line.parent)];
     if (row.start_date.has_value()) {
-      document.service_start = std::min(document.service_start.value_or(*row.start_date),
-                                        *row.start_date);
+      document.service_start =
+          std::min(document.service_start.value_or(*row.start_date), *row.start_date);
       document.service_end = std::max(document.service_end.value_or(*row.end_date), *row.end_date);
     }
     document.net += line.amount;
@@ -202,8 +204,8 @@ void Clear(Draft& draft, bool keep_problems) {
 }  // namespace
 
 absl::StatusOr<std::vector<AccountWork>> Assembler::BillRecurring(
-    const accounts::BatchGetBillingSnapshotsResponse& snapshots, const std::vector<Uuid>& account_ids,
-    CivilDay as_of) const {
+    const accounts::BatchGetBillingSnapshotsResponse& snapshots,
+    const std::vector<Uuid>& account_ids, CivilDay as_of) const {
   std::map<std::string, const accounts::Company*> companies;
   for (const auto& company : snapshots.companies()) companies[company.company_id()] = &company;
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());

@@ -67,9 +67,11 @@ class Assembler {
   absl::StatusOr<std::vector<AccountWork>> BillRecurring(
       const accounts::BatchGetBillingSnapshotsResponse& snapshots,
       const std::vector<Uuid>& account_ids, CivilDay as_of) const;
-  absl::Status AddUsage(std::vector<AccountWork>& work, CivilDay as_of) const;  // clients/usage_lines.cc
-  absl::Status AddTaxes(std::vector<AccountWork>& work, CivilDay tax_date) const;  // clients/tax_lines.cc
-  absl::Status AddCreditTaxes(std::vector<AccountWork>& work) const;            // credit_tax.cc
+  absl::Status AddUsage(std::vector<AccountWork>& work,
+                        CivilDay as_of) const;  // clients/usage_lines.cc
+  absl::Status AddTaxes(std::vector<AccountWork>& work,
+                        CivilDay tax_date) const;                     // clients/tax_lines.cc
+  absl::Status AddCreditTaxes(std::vector<AccountWork>& work) const;  // credit_tax.cc
 
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;

@@ -78,11 +78,11 @@ absl::StatusOr<pb::ListPendingChargesResponse> InvoicingApp::ListPendingCharges(
   RETURN_IF_ERROR(violations.ToStatus());
   const std::vector<int16_t> states(request.states().begin(), request.states().end());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<ChargeRow>(tx,
-                                         "WHERE account_id = $1 AND (cardinality($2) = 0 OR state = "
-                                         "ANY($2)) ORDER BY charge_id LIMIT 1000",
-                                         account, states));
+  ASSIGN_OR_RETURN(const auto rows, db::Select<ChargeRow>(
+                                        tx,
+                                        "WHERE account_id = $1 AND (cardinality($2) = 0 OR state = "
+                                        "ANY($2)) ORDER BY charge_id LIMIT 1000",
+                                        account, states));
   pb::ListPendingChargesResponse response;
   for (const ChargeRow& row : rows) *response.add_charges() = ToProto(row);
   return response;
@@ -120,7 +120,8 @@ absl::Status InvoicingApp::OnPaymentsEvents(db::Tx& tx, const std::vector<feed::
     if (!message.ParseFromString(event.body) || !message.has_late_fee_assessed()) continue;
     const auto& fee = message.late_fee_assessed();
     ASSIGN_OR_RETURN(const int exponent, CurrencyExponent(fee.currency_code()));
-    ASSIGN_OR_RETURN(const Decimal price, Decimal::Parse(FormatMinor(fee.amount_minor(), exponent)));
+    ASSIGN_OR_RETURN(const Decimal price,
+                     Decimal::Parse(FormatMinor(fee.amount_minor(), exponent)));
     ChargeRow row;
     row.account_id = event.account_id;
     row.charge_id = Uuid::Make(clock_.Now());

@@ -65,12 +65,12 @@ absl::Status AddCredits(Originals& originals, Draft& draft) {
     const int64_t whole = originals.net[*line.corrects_line_id];
     int64_t& so_far = originals.gone[*line.corrects_line_id];
     for (const TaxRow& original : originals.taxes) {
-      const auto at = std::find(original.line_ids.begin(), original.line_ids.end(),
-                                *line.corrects_line_id);
+      const auto at =
+          std::find(original.line_ids.begin(), original.line_ids.end(), *line.corrects_line_id);
       if (at == original.line_ids.end() || whole == 0) continue;
-      ASSIGN_OR_RETURN(TaxRow row,
-                       CreditRow(original, static_cast<size_t>(at - original.line_ids.begin()),
-                                 line, whole, so_far));
+      ASSIGN_OR_RETURN(
+          TaxRow row, CreditRow(original, static_cast<size_t>(at - original.line_ids.begin()), line,
+                                whole, so_far));
       row.account_id = draft.account_id;
       row.document_id = draft.document->document_id;
       row.position = static_cast<int32_t>(draft.taxes.size()) + 1;

@@ -31,8 +31,7 @@ absl::StatusOr<Whole> Find(db::Tx& tx, const std::string& text) {
   const auto id = Uuid::Parse("doc", text);
   Uuid document_id = id.ok() ? *id : Uuid();
   if (!id.ok()) {
-    ASSIGN_OR_RETURN(const auto named,
-                     db::Select<PostingRow>(tx, "WHERE full_number = $1", text));
+    ASSIGN_OR_RETURN(const auto named, db::Select<PostingRow>(tx, "WHERE full_number = $1", text));
     if (!named.empty()) document_id = named.front().document_id;
   }
   ASSIGN_OR_RETURN(const auto rows,
@@ -57,8 +56,8 @@ absl::StatusOr<Whole> Find(db::Tx& tx, const std::string& text) {
 }
 
 pb::Document WholeToProto(const Whole& whole) {
-  return invoicing::ToProto(whole.row, whole.posting.has_value() ? &*whole.posting : nullptr, whole.is_void,
-                 whole.lines, whole.taxes);
+  return invoicing::ToProto(whole.row, whole.posting.has_value() ? &*whole.posting : nullptr,
+                            whole.is_void, whole.lines, whole.taxes);
 }
 
 void SetLine(const LineRow& row, const std::string& currency, int64_t tax, pb::Line* out) {
@@ -170,7 +169,8 @@ RenderInput ToRender(const Whole& whole) {
   const CivilDay date = whole.posting ? whole.posting->invoice_date : row.as_of;
   in.issue_date = LongDate(date);
   in.iso_date = FormatDate(date);
-  if (row.kind == 1) in.due_date = LongDate(whole.posting ? whole.posting->due_date : date + row.due_days);
+  if (row.kind == 1)
+    in.due_date = LongDate(whole.posting ? whole.posting->due_date : date + row.due_days);
   if (row.service_start) in.period = ShortInterval(*row.service_start, *row.service_end);
   in.account_number = document.customer().account_number();
   in.seller = ToParty(document.seller());
@@ -185,8 +185,8 @@ RenderInput ToRender(const Whole& whole) {
     auto [group, fresh] = groups.emplace(location, in.groups.size());
     if (fresh) in.groups.push_back({LocationText(document, location), {}, ""});
     RenderLine out;
-    out.description = line.kind == 7 && line.amount <= 0 ? "Credit: " + line.description
-                                                         : line.description;
+    out.description =
+        line.kind == 7 && line.amount <= 0 ? "Credit: " + line.description : line.description;
     if (line.start_date) out.detail = ShortInterval(*line.start_date, *line.end_date);
     const bool derived = line.kind == static_cast<int16_t>(LineKind::kUsage) ||
                          line.kind == static_cast<int16_t>(LineKind::kVoice);
@@ -223,7 +223,8 @@ RenderInput ToRender(const Whole& whole) {
 
 std::string ToCsv(const Whole& whole) {
   const auto exponent = CurrencyExponent(whole.row.currency);
-  std::string out = "position,description,start_date,end_date,quantity,unit_price,amount,tax_class\n";
+  std::string out =
+      "position,description,start_date,end_date,quantity,unit_price,amount,tax_class\n";
   for (const LineRow& line : whole.lines) {
     std::string text = line.description;
     for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) {
@@ -255,7 +256,9 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
   out.mutable_seller()->clear_account_number();
   out.set_document_id(row.document_id.ToText("doc"));
   out.set_kind(static_cast<pb::Document::Kind>(row.kind));
-  out.set_state(is_void ? pb::Document::VOID : posting ? pb::Document::POSTED : pb::Document::DRAFT);
+  out.set_state(is_void   ? pb::Document::VOID
+                : posting ? pb::Document::POSTED
+                          : pb::Document::DRAFT);
   out.set_account_id(row.account_id.ToText("acc"));
   out.set_account_version(row.account_version);
   out.set_company_id(row.company_id.ToText("co"));
@@ -273,7 +276,8 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
     out.set_payment_reference(posting->full_number);
   }
   if (row.service_start) {
-    *out.mutable_service_period() = convert::ToProto(DateInterval{*row.service_start, *row.service_end});
+    *out.mutable_service_period() =
+        convert::ToProto(DateInterval{*row.service_start, *row.service_end});
   }
   *out.mutable_net() = convert::ToMoney(row.net, row.currency);
   *out.mutable_tax() = convert::ToMoney(row.tax, row.currency);
@@ -281,7 +285,8 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
   std::map<Uuid, int64_t> line_taxes;
   for (const TaxRow& tax : taxes) {
     SetTax(tax, row.currency, out.add_taxes());
-    for (size_t i = 0; i < tax.line_ids.size(); ++i) line_taxes[tax.line_ids[i]] += tax.line_amounts[i];
+    for (size_t i = 0; i < tax.line_ids.size(); ++i)
+      line_taxes[tax.line_ids[i]] += tax.line_amounts[i];
   }
   for (const LineRow& line : lines) {
     SetLine(line, row.currency, line_taxes[line.line_id], out.add_lines());
@@ -302,11 +307,13 @@ absl::StatusOr<pb::Document> InvoicingApp::GetDocument(const rpc::Context&,
 absl::StatusOr<pb::ListDocumentsResponse> InvoicingApp::ListDocuments(
     const rpc::Context&, const pb::ListDocumentsRequest& request) {
   Violations violations;
-  const auto account = convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const auto account =
+      convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
   const auto run = convert::ReadOptionalId("run", request.bill_run_id(), "bill_run_id", violations);
   const auto from =
       convert::ReadOptionalDate(request.invoice_date_from(), "invoice_date_from", violations);
-  const auto to = convert::ReadOptionalDate(request.invoice_date_to(), "invoice_date_to", violations);
+  const auto to =
+      convert::ReadOptionalDate(request.invoice_date_to(), "invoice_date_to", violations);
   const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const std::string token, convert::ReadPageToken(request.page_token()));
@@ -316,9 +323,8 @@ absl::StatusOr<pb::ListDocumentsResponse> InvoicingApp::ListDocuments(
   }
   std::vector<int16_t> kinds(request.kinds().begin(), request.kinds().end());
   const auto wants = [&](pb::Document::State state) {
-    return request.states_size() == 0 ||
-           std::find(request.states().begin(), request.states().end(), state) !=
-               request.states().end();
+    return request.states_size() == 0 || std::find(request.states().begin(), request.states().end(),
+                                                   state) != request.states().end();
   };
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(
@@ -386,8 +392,8 @@ absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
     (*out.mutable_inputs())["quantity"] = line.quantity().value();
     out.add_steps(line.derivation());
     const auto id = Uuid::Parse("lin", line.line_id());
-    ASSIGN_OR_RETURN(const auto corrections,
-                     db::Select<LineRow>(tx, "WHERE corrects_line_id = $1", id.ok() ? *id : Uuid()));
+    ASSIGN_OR_RETURN(const auto corrections, db::Select<LineRow>(tx, "WHERE corrects_line_id = $1",
+                                                                 id.ok() ? *id : Uuid()));
     int64_t left = 0;
     for (const LineRow& row : whole.lines) {
       if (row.line_id.ToText("lin") == line.line_id()) left = row.amount;
@@ -405,8 +411,8 @@ absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
 absl::StatusOr<pb::RenderDocumentResponse> InvoicingApp::RenderDocument(
     const rpc::Context&, const pb::RenderDocumentRequest& request) {
   const bool csv = request.format() == pb::RenderDocumentRequest::CSV;
-  const auto format = static_cast<int32_t>(csv ? pb::RenderDocumentRequest::CSV
-                                               : pb::RenderDocumentRequest::PDF);
+  const auto format =
+      static_cast<int32_t>(csv ? pb::RenderDocumentRequest::CSV : pb::RenderDocumentRequest::PDF);
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
   pb::RenderDocumentResponse response;
@@ -432,10 +438,11 @@ absl::StatusOr<pb::RenderDocumentResponse> InvoicingApp::RenderDocument(
   response.set_sha256(Sha256(content));
   // The bytes first delivered of a posted document are kept; drafts may still change.
   if (whole.posting.has_value()) {
-    RETURN_IF_ERROR(pool_->Exec("INSERT INTO rendering VALUES ($1, $2, $3, $4, $5) "
-                                "ON CONFLICT DO NOTHING",
-                                whole.row.document_id, format, db::Bytes{content},
-                                response.sha256(), clock_.Now())
+    RETURN_IF_ERROR(pool_
+                        ->Exec("INSERT INTO rendering VALUES ($1, $2, $3, $4, $5) "
+                               "ON CONFLICT DO NOTHING",
+                               whole.row.document_id, format, db::Bytes{content}, response.sha256(),
+                               clock_.Now())
                         .status());
   }
   response.set_content(std::move(content));
@@ -449,8 +456,7 @@ absl::StatusOr<pb::PreviewAccountResponse> InvoicingApp::PreviewAccount(
   const CivilDay as_of = convert::ReadOptionalDate(request.as_of(), "as_of", violations)
                              .value_or(DateIn(clock_.Now(), absl::UTCTimeZone()));
   RETURN_IF_ERROR(violations.ToStatus());
-  ASSIGN_OR_RETURN(const auto drafts,
-                   assembler_.MakeDrafts({account}, {as_of, std::nullopt, 0}));
+  ASSIGN_OR_RETURN(const auto drafts, assembler_.MakeDrafts({account}, {as_of, std::nullopt, 0}));
   pb::PreviewAccountResponse response;
   for (const Draft& draft : drafts) {
     if (draft.document.has_value()) {
@@ -480,8 +486,8 @@ absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& cont
         if (whole.posting.has_value() || whole.is_void) {
           return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be posted");
         }
-        const CivilDay date = given.value_or(
-            std::max(whole.row.as_of, DateIn(clock_.Now(), absl::UTCTimeZone())));
+        const CivilDay date =
+            given.value_or(std::max(whole.row.as_of, DateIn(clock_.Now(), absl::UTCTimeZone())));
         posted.clear();
         RETURN_IF_ERROR(PostDocuments(tx, {whole.row}, date, clock_.Now(), posted));
         pb::Event event;
@@ -544,8 +550,8 @@ absl::StatusOr<pb::Document> InvoicingApp::VoidDocument(const rpc::Context& cont
 namespace {
 
 // Credit lines of a manual credit note: capped by what is left of each line, tax in proportion.
-absl::Status MakeCredit(db::Tx& tx, const Whole& original, const pb::CreateCreditNoteRequest& request,
-                        absl::Time now, Draft& out) {
+absl::Status MakeCredit(db::Tx& tx, const Whole& original,
+                        const pb::CreateCreditNoteRequest& request, absl::Time now, Draft& out) {
   DocumentRow document = original.row;
   document.document_id = Uuid::Make(now);
   document.kind = 2;
@@ -633,14 +639,15 @@ absl::StatusOr<pb::Document> InvoicingApp::CreateCreditNote(
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
         ASSIGN_OR_RETURN(const Whole original, Find(tx, request.document_id()));
         if (!original.posting.has_value()) {
-          return FailedPreconditionError("DOCUMENT_STATE", "only a posted document can be credited");
+          return FailedPreconditionError("DOCUMENT_STATE",
+                                         "only a posted document can be credited");
         }
         Draft draft;
         RETURN_IF_ERROR(MakeCredit(tx, original, request, clock_.Now(), draft));
         RETURN_IF_ERROR(SaveDrafts(tx, {draft}));
         if (request.post()) {
-          const CivilDay date = given.value_or(std::max(
-              original.posting->invoice_date, DateIn(clock_.Now(), absl::UTCTimeZone())));
+          const CivilDay date = given.value_or(
+              std::max(original.posting->invoice_date, DateIn(clock_.Now(), absl::UTCTimeZone())));
           std::vector<db::FeedEvent> posted;
           RETURN_IF_ERROR(PostDocuments(tx, {*draft.document}, date, clock_.Now(), posted));
           pb::Event event;
@@ -671,7 +678,8 @@ absl::StatusOr<pb::ListCoverageResponse> InvoicingApp::ListCoverage(
     pb::ItemCoverage* out = response.add_items();
     out->set_account_id(request.account_id());
     out->set_item_id(item.ToText("sub"));
-    for (const DateInterval& days : covered.intervals()) *out->add_covered() = convert::ToProto(days);
+    for (const DateInterval& days : covered.intervals())
+      *out->add_covered() = convert::ToProto(days);
     for (const DateInterval& days : gaps.intervals()) *out->add_gaps() = convert::ToProto(days);
     out->set_covered_days(covered.days());
   }

@@ -81,17 +81,17 @@ pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& postin
 // The next numbers of a series, gap-free and never going back in date.
 absl::StatusOr<int64_t> TakeNumbers(db::Tx& tx, const std::string& series, int64_t count,
                                     CivilDay date) {
-  RETURN_IF_ERROR(tx.Exec("INSERT INTO series VALUES ($1, 1, $2) ON CONFLICT DO NOTHING", series,
-                          date)
-                      .status());
-  ASSIGN_OR_RETURN(const db::Result row,
-                   tx.Exec("SELECT next_number, last_date FROM series WHERE series = $1 FOR UPDATE",
-                           series));
+  RETURN_IF_ERROR(
+      tx.Exec("INSERT INTO series VALUES ($1, 1, $2) ON CONFLICT DO NOTHING", series, date)
+          .status());
+  ASSIGN_OR_RETURN(
+      const db::Result row,
+      tx.Exec("SELECT next_number, last_date FROM series WHERE series = $1 FOR UPDATE", series));
   if (date < row.Get<CivilDay>(0, 1)) {
     return FailedPreconditionError(
-        "SERIES_DATE", absl::StrCat("the series ", series, " has documents up to ",
-                                    FormatDate(row.Get<CivilDay>(0, 1)),
-                                    "; an earlier date cannot be posted"));
+        "SERIES_DATE",
+        absl::StrCat("the series ", series, " has documents up to ",
+                     FormatDate(row.Get<CivilDay>(0, 1)), "; an earlier date cannot be posted"));
   }
   RETURN_IF_ERROR(tx.Exec("UPDATE series SET next_number = next_number + $2, last_date = $3 "
                           "WHERE series = $1",
@@ -190,8 +190,8 @@ absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents
     event.set_account_id(document.account_id.ToText("acc"));
     event.set_event_id(Uuid::Make(now).ToText("evt"));
     *event.mutable_at() = convert::ToProto(now);
-    *event.mutable_document_posted() = ToEvent(document, row, lines[document.document_id],
-                                               taxes[document.document_id]);
+    *event.mutable_document_posted() =
+        ToEvent(document, row, lines[document.document_id], taxes[document.document_id]);
     events.push_back({event.GetTypeName(), document.account_id, event.SerializeAsString()});
   }
   return db::Copy(tx, postings);

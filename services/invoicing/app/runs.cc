@@ -51,10 +51,9 @@ absl::StatusOr<std::vector<accounts::BillableAccount>> ListAll(rpc::Channel& cha
   *request.mutable_as_of() = convert::ToProto(as_of);
   std::vector<accounts::BillableAccount> out;
   while (true) {
-    ASSIGN_OR_RETURN(const auto page,
-                     channel.Call<accounts::ListBillableAccountsResponse>(
-                         "broadbill.accounts.v1.Accounts/ListBillableAccounts", request,
-                         rpc::BackgroundContext("invoicing")));
+    ASSIGN_OR_RETURN(const auto page, channel.Call<accounts::ListBillableAccountsResponse>(
+                                          "broadbill.accounts.v1.Accounts/ListBillableAccounts",
+                                          request, rpc::BackgroundContext("invoicing")));
     out.insert(out.end(), page.accounts().begin(), page.accounts().end());
     if (page.next_page_token().empty()) return out;
     request.set_page_token(page.next_page_token());
@@ -72,12 +71,18 @@ absl::StatusOr<RunRow> FindRun(db::Tx& tx, const std::string& text) {
 
 const char* PhaseOf(int32_t state) {
   switch (state) {
-    case pb::BillRun::RUNNING: return "drafting";
-    case pb::BillRun::POSTING: return "posting";
-    case pb::BillRun::DRAFTED: return "drafted";
-    case pb::BillRun::DONE: return "done";
-    case pb::BillRun::CANCELLED: return "cancelled";
-    default: return "planning";
+    case pb::BillRun::RUNNING:
+      return "drafting";
+    case pb::BillRun::POSTING:
+      return "posting";
+    case pb::BillRun::DRAFTED:
+      return "drafted";
+    case pb::BillRun::DONE:
+      return "done";
+    case pb::BillRun::CANCELLED:
+      return "cancelled";
+    default:
+      return "planning";
   }
 }
 
@@ -119,7 +124,8 @@ absl::StatusOr<pb::BillRun> ToProto(db::Tx& tx, const RunRow& run) {
   const double rate = static_cast<double>(at(2)) / seconds;
   progress->set_accounts_per_second(rate);
   if (rate > 0) {
-    progress->set_eta_seconds(static_cast<int64_t>(static_cast<double>(run.accounts - at(2)) / rate));
+    progress->set_eta_seconds(
+        static_cast<int64_t>(static_cast<double>(run.accounts - at(2)) / rate));
   }
   ASSIGN_OR_RETURN(const db::Result currency,
                    tx.Exec("SELECT currency FROM document WHERE run_id = $1 LIMIT 1", run.run_id));
@@ -196,10 +202,10 @@ class RunWatch : public rpc::StreamSource<pb::BillRun> {
 absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& context,
                                                         const pb::CreateBillRunRequest& request) {
   Violations violations;
-  const CivilDay as_of =
-      convert::ReadOptionalDate(request.as_of(), "as_of", violations)
-          .value_or(DateIn(clock_.Now(), absl::UTCTimeZone()));
-  const auto given = convert::ReadOptionalId("run", request.bill_run_id(), "bill_run_id", violations);
+  const CivilDay as_of = convert::ReadOptionalDate(request.as_of(), "as_of", violations)
+                             .value_or(DateIn(clock_.Now(), absl::UTCTimeZone()));
+  const auto given =
+      convert::ReadOptionalId("run", request.bill_run_id(), "bill_run_id", violations);
   violations.Require(request.mode() != pb::BillRun::MODE_UNSPECIFIED, "mode",
                      "is required: DRY, DRAFT or POST");
   RETURN_IF_ERROR(violations.ToStatus());
@@ -292,9 +298,10 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CancelBillRun(const rpc::Context& cont
         ASSIGN_OR_RETURN(RunRow run, FindRun(tx, request.bill_run_id()));
         RETURN_IF_ERROR(jobs::SetState(tx, run.run_id, "cancelled"));
         run.state = pb::BillRun::CANCELLED;
-        RETURN_IF_ERROR(tx.Exec("UPDATE bill_run SET state = $2, finished_at = $3 WHERE run_id = $1",
-                                run.run_id, run.state, absl::Now())
-                            .status());
+        RETURN_IF_ERROR(
+            tx.Exec("UPDATE bill_run SET state = $2, finished_at = $3 WHERE run_id = $1",
+                    run.run_id, run.state, absl::Now())
+                .status());
         return ToProto(tx, run);
       });
 }
@@ -404,8 +411,9 @@ void InvoicingApp::Work(rpc::Background& background) {
     for (const auto& result : {drafted, posted}) {
       if (result.ok()) continue;
       rpc::Log(IsTransient(result.status()) ? rpc::LogLevel::kInfo : rpc::LogLevel::kError,
-               "bill run", {{"error", std::string(result.status().message())},
-                            {"reason", ReasonOf(result.status())}});
+               "bill run",
+               {{"error", std::string(result.status().message())},
+                {"reason", ReasonOf(result.status())}});
       background.WaitFor(absl::Milliseconds(200));
     }
     const bool idle = drafted.ok() && !*drafted && posted.ok() && !*posted;
@@ -421,9 +429,8 @@ absl::StatusOr<bool> InvoicingApp::DraftOneChunk() {
   {
     ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
     ASSIGN_OR_RETURN(run, FindRun(tx, claim->job_id.ToText("run")));
-    ASSIGN_OR_RETURN(const auto chunks,
-                     db::Select<ChunkRow>(tx, "WHERE run_id = $1 AND chunk = $2", run.run_id,
-                                          claim->chunk));
+    ASSIGN_OR_RETURN(const auto chunks, db::Select<ChunkRow>(tx, "WHERE run_id = $1 AND chunk = $2",
+                                                             run.run_id, claim->chunk));
     chunk = chunks.front();
   }
   fault::Point("chunk_read");
@@ -530,9 +537,8 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
     return finish(run.mode == pb::BillRun::DRY ? pb::BillRun::DONE : pb::BillRun::DRAFTED);
   }
   if (run.next_post >= run.chunks) return finish(pb::BillRun::DONE);
-  ASSIGN_OR_RETURN(const auto chunks,
-                   db::Select<ChunkRow>(tx, "WHERE run_id = $1 AND chunk = $2", run.run_id,
-                                        run.next_post));
+  ASSIGN_OR_RETURN(const auto chunks, db::Select<ChunkRow>(tx, "WHERE run_id = $1 AND chunk = $2",
+                                                           run.run_id, run.next_post));
   if (chunks.empty() || !chunks.front().drafted) return false;
   ASSIGN_OR_RETURN(const auto documents,
                    db::Select<DocumentRow>(tx,
@@ -542,12 +548,13 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
                                            run.run_id, run.next_post));
   std::vector<db::FeedEvent> events;
   RETURN_IF_ERROR(PostDocuments(tx, documents, run.as_of, clock_.Now(), events));
-  RETURN_IF_ERROR(tx.Exec("UPDATE bill_run_chunk SET posted = true WHERE run_id = $1 AND chunk = $2",
-                          run.run_id, run.next_post)
-                      .status());
-  RETURN_IF_ERROR(tx.Exec("UPDATE bill_run SET next_post = next_post + 1 WHERE run_id = $1",
-                          run.run_id)
-                      .status());
+  RETURN_IF_ERROR(
+      tx.Exec("UPDATE bill_run_chunk SET posted = true WHERE run_id = $1 AND chunk = $2",
+              run.run_id, run.next_post)
+          .status());
+  RETURN_IF_ERROR(
+      tx.Exec("UPDATE bill_run SET next_post = next_post + 1 WHERE run_id = $1", run.run_id)
+          .status());
   RETURN_IF_ERROR(db::AppendFeed(tx, events, clock_.Now()));
   fault::Point("post_in_tx");
   RETURN_IF_ERROR(tx.Commit());

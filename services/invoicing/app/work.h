@@ -14,9 +14,9 @@ struct AccountWork {
   Draft draft;
   Schedules schedules;
   std::vector<Item> items;
-  std::vector<ItemBill> bills;       // by item
+  std::vector<ItemBill> bills;  // by item
   std::vector<Line> recurring, charges, usage;
-  std::vector<int> recurring_item;   // index into draft.coverage of each recurring line
+  std::vector<int> recurring_item;  // index into draft.coverage of each recurring line
   int exponent = 2;
   bool due = false;     // something that does not wait for the next cycle invoice
   bool failed = false;  // no draft, an exception

@@ -46,8 +46,7 @@ std::vector<Era> Eras(const Item& item, const Schedules& schedules) {
     for (const Segment& segment : item.segments) {
       if (segment.days.start <= from) recurrence = segment.terms.recurrence;
     }
-    const AnchorRule rule =
-        from == start ? schedules.rule : AnchorRule::kCycleDayOnOrAfterStart;
+    const AnchorRule rule = from == start ? schedules.rule : AnchorRule::kCycleDayOnOrAfterStart;
     out.push_back({{from, to}, Schedule::For(from, cycle_day, recurrence, rule)});
     if (next == cuts.end()) return out;
     from = to;
@@ -85,12 +84,16 @@ struct Ends {
 
 Proration StartMethod(const Terms& terms, Cause cause) {
   switch (cause) {
-    case Cause::kStart: return terms.start;
+    case Cause::kStart:
+      return terms.start;
     case Cause::kPlan:
-    case Cause::kPrice: return terms.change;
-    case Cause::kQuantity: return terms.quantity_change;
+    case Cause::kPrice:
+      return terms.change;
+    case Cause::kQuantity:
+      return terms.quantity_change;
     case Cause::kSuspend:
-    case Cause::kResume: return terms.suspend;
+    case Cause::kResume:
+      return terms.suspend;
   }
   return terms.start;
 }
@@ -127,8 +130,7 @@ class Biller {
         days = days.Intersect({*item_.paid_through, CivilDay::max()});
       }
       if (days.empty() || !IsDue(window, segment.terms.arrears)) continue;
-      const bool stopped =
-          segment.suspended && segment.terms.suspension == SuspensionMode::kStop;
+      const bool stopped = segment.suspended && segment.terms.suspension == SuspensionMode::kStop;
       if (stopped) continue;
       ASSIGN_OR_RETURN(Piece piece, MakePiece(base, days, i));
       out.push_back(std::move(piece));
@@ -192,8 +194,8 @@ class Biller {
   absl::Status AddDiscounts(const Terms& terms, const Ends& ends, Piece& piece) {
     std::vector<Discount> all;
     if (!terms.term_discount_percent.IsZero()) {
-      all.push_back({Uuid(), absl::StrCat("Term discount ", terms.term_discount_percent.ToString(),
-                                          " %"),
+      all.push_back({Uuid(),
+                     absl::StrCat("Term discount ", terms.term_discount_percent.ToString(), " %"),
                      terms.term_discount_percent, std::nullopt, piece.base, ""});
     }
     all.insert(all.end(), item_.discounts.begin(), item_.discounts.end());
@@ -244,10 +246,10 @@ int64_t DiscountOf(const Piece& piece, const Uuid& id) {
 }
 
 std::string Derivation(const Piece& piece, const DateInterval& days, int64_t amount, int exponent) {
-  const std::string price = piece.quantity == Decimal::FromInt(1)
-                                ? piece.price.ToString()
-                                : absl::StrCat(piece.price.ToString(), " × ",
-                                               piece.quantity.ToString());
+  const std::string price =
+      piece.quantity == Decimal::FromInt(1)
+          ? piece.price.ToString()
+          : absl::StrCat(piece.price.ToString(), " × ", piece.quantity.ToString());
   const std::string result = FormatMinor(amount, exponent);
   if (days == piece.base) return absl::StrCat(price, " → ", result);
   const Position from = PositionIn(piece.base, days.start,
@@ -322,9 +324,9 @@ class Differ {
       // Parts of a discount are shared out by days; what rounding leaves is settled by Residual.
       int64_t off = discount.value;
       if (!whole && piece.days.days() > 0) {
-        ASSIGN_OR_RETURN(off, (Fraction::Of(discount.value) *
-                               Fraction::Ratio(days.days(), piece.days.days()))
-                                  .Round());
+        ASSIGN_OR_RETURN(
+            off, (Fraction::Of(discount.value) * Fraction::Ratio(days.days(), piece.days.days()))
+                     .Round());
       }
       if (credit) off = -off;
       discounts[discount.id] -= off;
@@ -346,22 +348,21 @@ class Differ {
       }
       Line& line = out_.lines[made.front()];
       line.amount += value;
-      line.derivation = absl::StrCat(line.derivation, " (by setting ",
-                                     FormatMinor(line.amount, exponent_), ")");
+      line.derivation =
+          absl::StrCat(line.derivation, " (by setting ", FormatMinor(line.amount, exponent_), ")");
     }
     for (const auto& [id, rest] : discounts) {
       if (rest == 0) continue;
       const auto same = std::find_if(out_.lines.begin(), out_.lines.end(), [&](const Line& line) {
-        return line.kind == LineKind::kDiscount && line.source_id == id.ToHex() &&
-               !made.empty() && line.parent >= static_cast<int>(made.front());
+        return line.kind == LineKind::kDiscount && line.source_id == id.ToHex() && !made.empty() &&
+               line.parent >= static_cast<int>(made.front());
       });
       if (same != out_.lines.end()) {
         same->amount -= rest;
         continue;
       }
       const int parent = made.empty() ? -1 : static_cast<int>(made.front());
-      out_.lines.push_back(
-          MakeDiscount(piece, names.at(id), piece.days, -rest, rest < 0, parent));
+      out_.lines.push_back(MakeDiscount(piece, names.at(id), piece.days, -rest, rest < 0, parent));
     }
     return absl::OkStatus();
   }
@@ -450,8 +451,7 @@ absl::StatusOr<ItemBill> BillItem(const Item& item, const Schedules& schedules,
     groups[{piece.base, piece.terms_key}].second.push_back(piece);
     looked.insert(piece.base.start);
   }
-  const CivilDay end =
-      item.segments.empty() ? CivilDay::min() : item.segments.back().days.end;
+  const CivilDay end = item.segments.empty() ? CivilDay::min() : item.segments.back().days.end;
   for (const Piece& piece : covered) {
     const bool beyond = piece.base.start > as_of + ahead && looked.count(piece.base.start) == 0 &&
                         piece.days.end <= end;
@@ -490,9 +490,8 @@ absl::StatusOr<ItemBill> BillItem(const Item& item, const Schedules& schedules,
     }
   }
   for (const Segment& segment : item.segments) out.now = out.now || segment.terms.bill_changes_now;
-  std::stable_sort(out.pieces.begin(), out.pieces.end(), [](const Piece& a, const Piece& b) {
-    return a.days.start < b.days.start;
-  });
+  std::stable_sort(out.pieces.begin(), out.pieces.end(),
+                   [](const Piece& a, const Piece& b) { return a.days.start < b.days.start; });
   return out;
 }
 
@@ -505,8 +504,7 @@ bool DueWithin(const Item& item, const Schedules& schedules, CivilDay as_of, int
       const DateInterval window = base.Intersect(era.days);
       for (const Segment& segment : item.segments) {
         const DateInterval part = window.Intersect(segment.days);
-        const bool stopped =
-            segment.suspended && segment.terms.suspension == SuspensionMode::kStop;
+        const bool stopped = segment.suspended && segment.terms.suspension == SuspensionMode::kStop;
         if (part.empty() || stopped || part.end <= covered_from) continue;
         const CivilDay due = segment.terms.arrears ? window.end : window.start - ahead;
         if (due > as_of && due <= as_of + days) return true;

@@ -3,10 +3,10 @@
 // What an account should be billed, purely: (snapshot, coverage, as-of date) → lines and the new
 // coverage. The same function serves preview, dry run and the run. BILLING.md §§1–3.
 //
-// Billing converges: per item and anchored period it compares the pieces that should be covered with
-// the pieces that are, and makes charge lines for days that are missing and credit lines for days
-// that are surplus, so that running twice bills nothing twice and a late change makes exactly the
-// correcting lines.
+// Billing converges: per item and anchored period it compares the pieces that should be covered
+// with the pieces that are, and makes charge lines for days that are missing and credit lines for
+// days that are surplus, so that running twice bills nothing twice and a late change makes exactly
+// the correcting lines.
 
 #include <cstdint>
 #include <optional>
@@ -54,7 +54,7 @@ struct Discount {
   std::optional<Decimal> percent;  // of what earlier discounts left
   std::optional<Decimal> amount;   // major units a whole billing period
   DateInterval days;
-  std::string account_code;        // "" = the discounted line's
+  std::string account_code;  // "" = the discounted line's
 };
 
 struct Item {
@@ -88,12 +88,12 @@ struct DiscountValue {
 // Days that are billed, with what they were billed at. The state of an item is a list of these.
 struct Piece {
   DateInterval days;
-  DateInterval base;      // the enclosing anchored period
-  uint64_t terms_key = 0; // equal keys: equal price, quantity, plan, methods
-  int64_t value = 0;      // minor units before discounts
+  DateInterval base;       // the enclosing anchored period
+  uint64_t terms_key = 0;  // equal keys: equal price, quantity, plan, methods
+  int64_t value = 0;       // minor units before discounts
   std::vector<DiscountValue> discounts;
   // For credits and their texts.
-  Fraction full;          // unrounded amount of the whole base, minor units
+  Fraction full;  // unrounded amount of the whole base, minor units
   bool thirty_day = false;
   Uuid line_id;
   Uuid document_id;
@@ -103,24 +103,33 @@ struct Piece {
   bool operator==(const Piece&) const = default;
 };
 
-enum class LineKind { kRecurring = 1, kDiscount, kUsage, kVoice, kOneTime, kLateFee, kCredit, kRounding };
+enum class LineKind {
+  kRecurring = 1,
+  kDiscount,
+  kUsage,
+  kVoice,
+  kOneTime,
+  kLateFee,
+  kCredit,
+  kRounding
+};
 
 struct Line {
   LineKind kind = LineKind::kRecurring;
   std::optional<Uuid> item_id;
   std::optional<Uuid> location_id;
   std::string description;
-  DateInterval days;       // empty: no interval
-  Decimal quantity;        // zero: not shown
+  DateInterval days;  // empty: no interval
+  Decimal quantity;   // zero: not shown
   Decimal unit_price;
-  int64_t amount = 0;      // minor units; credits are negative
+  int64_t amount = 0;  // minor units; credits are negative
   std::string tax_class, account_code;
-  int parent = -1;         // index of the line a discount belongs to
-  Uuid corrects_line;      // nil: none
+  int parent = -1;     // index of the line a discount belongs to
+  Uuid corrects_line;  // nil: none
   Uuid corrects_document;
-  std::string derivation;  // "49.99 × 22 ÷ 31 days → 35.48"
+  std::string derivation;         // "49.99 × 22 ÷ 31 days → 35.48"
   std::string source, source_id;  // pending charges, usage meters
-  int piece = -1;          // index of the new piece it pays for
+  int piece = -1;                 // index of the new piece it pays for
 };
 
 struct ItemBill {

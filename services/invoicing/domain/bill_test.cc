@@ -1,7 +1,6 @@
 #include "services/invoicing/domain/bill.h"
 
 #include <catch2/catch.hpp>
-
 #include <random>
 
 namespace broadbill::invoicing {
@@ -78,7 +77,8 @@ TEST_CASE("thirty-day proration, full and none at the start") {
     Terms terms = Price("49.99");
     terms.start = method;
     Ledger ledger;
-    return ledger.Run(Make({{{D("2026-03-10"), kOpen}, Cause::kStart, false, terms}}), "2026-03-10");
+    return ledger.Run(Make({{{D("2026-03-10"), kOpen}, Cause::kStart, false, terms}}),
+                      "2026-03-10");
   };
   CHECK(first(Proration::kThirtyDay) == "2026-03-10..2026-04-01 3499\n");
   CHECK(first(Proration::kFull) == "2026-03-10..2026-04-01 4999\n");
@@ -124,7 +124,8 @@ TEST_CASE("change of quantity: 1 to 3") {
   Terms three = Price("49.99");
   three.quantity = Decimal::FromInt(3);
   Ledger ledger;
-  ledger.Run(Make({{{D("2026-03-01"), kOpen}, Cause::kStart, false, Price("49.99")}}), "2026-03-01");
+  ledger.Run(Make({{{D("2026-03-01"), kOpen}, Cause::kStart, false, Price("49.99")}}),
+             "2026-03-01");
   ledger.Run(Make({{{D("2026-03-01"), D("2026-03-10")}, Cause::kStart, false, Price("49.99")},
                    {{D("2026-03-10"), kOpen}, Cause::kQuantity, false, three}}),
              "2026-03-10");
@@ -232,7 +233,8 @@ TEST_CASE("whatever the order of runs and changes, the end is the price of the d
     Ledger straight;
     straight.Run(final_item, last, schedules);
     Ledger winding;
-    for (CivilDay run = CivilDay(2026, 1, 1); run < last; run += 1 + static_cast<int>(random() % 45)) {
+    for (CivilDay run = CivilDay(2026, 1, 1); run < last;
+         run += 1 + static_cast<int>(random() % 45)) {
       // The history as far as it was known then: later segments still unknown, the last one open.
       Item known = final_item;
       const size_t keep = 1 + random() % segments.size();

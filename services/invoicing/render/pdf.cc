@@ -13,7 +13,7 @@
 namespace broadbill::invoicing {
 namespace {
 
-constexpr double kMargin = 48;      // points
+constexpr double kMargin = 48;  // points
 constexpr double kFooterHeight = 44;
 constexpr double kScale = 1.08;  // all type, at once
 constexpr char kFont[] = "DejaVu Sans";
@@ -54,8 +54,8 @@ class Canvas {
   Canvas(bool letter, std::string* out)
       : width_(letter ? 612 : 595.28),
         height_(letter ? 792 : 841.89),
-        surface_(cairo_pdf_surface_create_for_stream(out == nullptr ? nullptr : Append, out,
-                                                     width_, height_)),
+        surface_(cairo_pdf_surface_create_for_stream(out == nullptr ? nullptr : Append, out, width_,
+                                                     height_)),
         cairo_(cairo_create(surface_)) {}
   ~Canvas() {
     cairo_destroy(cairo_);
@@ -197,10 +197,10 @@ class Document {
     ++page_;
     y_ = kMargin;
     canvas_.Text(kMargin, y_, 260, in_.seller.name, {.size = 9, .bold = true, .color = accent_});
-    canvas_.Text(kMargin + 260, y_, canvas_.body_width() - 260,
-                 in_.title + (in_.number.empty() ? "" : "  " + in_.number) + "  ·  " +
-                     in_.customer.name,
-                 {.size = 8, .color = kMuted, .align = Align::kRight});
+    canvas_.Text(
+        kMargin + 260, y_, canvas_.body_width() - 260,
+        in_.title + (in_.number.empty() ? "" : "  " + in_.number) + "  ·  " + in_.customer.name,
+        {.size = 8, .color = kMuted, .align = Align::kRight});
     y_ += 16;
     canvas_.Rule(kMargin, y_, canvas_.body_width(), accent_, 1.2);
     y_ += 14;
@@ -335,8 +335,7 @@ class Document {
     double y = y_;
     y += canvas_.Text(kMargin, y, c.description_width, line.description,
                       {.size = 8.5, .color = ink});
-    canvas_.Text(kMargin, y + 1, c.description_width, line.detail,
-                 {.size = 7.5, .color = kMuted});
+    canvas_.Text(kMargin, y + 1, c.description_width, line.detail, {.size = 7.5, .color = kMuted});
     canvas_.Text(c.quantity, y_, 50, line.quantity, right);
     canvas_.Text(c.unit, y_, 60, line.unit_price, right);
     canvas_.Text(c.amount, y_, 78, line.amount, right);
@@ -390,8 +389,7 @@ class Document {
       y += 14.5;
     }
     canvas_.Fill(x - 10, y + 1, w + 10, 24, accent_, 5);
-    canvas_.Text(x, y + 7.5, 110, in_.payable.label,
-                 {.size = 9, .bold = true, .color = {1, 1, 1}});
+    canvas_.Text(x, y + 7.5, 110, in_.payable.label, {.size = 9, .bold = true, .color = {1, 1, 1}});
     canvas_.Text(x + 60, y + 6, w - 68, in_.payable.amount,
                  {.size = 11, .bold = true, .color = {1, 1, 1}, .align = Align::kRight});
     y_ = std::max(left_bottom, y + 30) + 16;

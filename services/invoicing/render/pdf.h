@@ -49,12 +49,12 @@ struct RenderTotal {
 };
 
 struct RenderInput {
-  std::string title;        // "Invoice", "Credit note", "Statement", "Draft"
-  std::string number;       // "INV-2026-000123"; "" on drafts
-  std::string issue_date;   // formatted
-  std::string due_date;     // formatted, "" on credit notes
-  std::string period;       // billing period, formatted, may be empty
-  std::string iso_date;     // issue date as YYYY-MM-DD, for the file's metadata
+  std::string title;       // "Invoice", "Credit note", "Statement", "Draft"
+  std::string number;      // "INV-2026-000123"; "" on drafts
+  std::string issue_date;  // formatted
+  std::string due_date;    // formatted, "" on credit notes
+  std::string period;      // billing period, formatted, may be empty
+  std::string iso_date;    // issue date as YYYY-MM-DD, for the file's metadata
   std::string account_number;
   RenderParty seller;
   RenderParty customer;
@@ -62,12 +62,12 @@ struct RenderInput {
   std::vector<RenderGroup> groups;
   std::vector<RenderTax> taxes;
   std::vector<RenderTotal> totals;
-  RenderTotal payable;                  // the one figure the customer looks for
-  std::vector<std::string> payment;     // how to pay, one paragraph each
-  std::string payment_code;             // payload of the QR code, "" = none
-  std::string note;                     // closing words, may be empty
-  std::string accent = "#0b5c7a";       // the brand's colour, #rrggbb
-  bool letter = true;                   // US Letter; false: A4
+  RenderTotal payable;               // the one figure the customer looks for
+  std::vector<std::string> payment;  // how to pay, one paragraph each
+  std::string payment_code;          // payload of the QR code, "" = none
+  std::string note;                  // closing words, may be empty
+  std::string accent = "#0b5c7a";    // the brand's colour, #rrggbb
+  bool letter = true;                // US Letter; false: A4
 };
 
 // INTERNAL when a library fails (out of memory, no font).

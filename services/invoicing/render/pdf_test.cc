@@ -1,8 +1,7 @@
 #include "services/invoicing/render/pdf.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
 
@@ -18,25 +17,31 @@ RenderInput Sample(int lines) {
   in.due_date = "April 16, 2026";
   in.period = "Apr 1 – Apr 30, 2026";
   in.account_number = "100042";
-  in.seller = {"North Star Broadband", {"400 Harbor Drive", "Duluth, MN 55802"}, "41-1234567",
+  in.seller = {"North Star Broadband",
+               {"400 Harbor Drive", "Duluth, MN 55802"},
+               "41-1234567",
                "billing@northstar.example · +1 218 555 0100"};
   in.customer = {"Åsa Lindström", {"12 Elm Street", "Minneapolis, MN 55401"}, "", ""};
   RenderGroup internet{"Internet · 12 Elm Street, Minneapolis", {}, ""};
   internet.lines.push_back(
       {"Fibre 500", "Mar 10 – Mar 31, 2026 · 22 of 31 days", "1", "79.99", "56.77", false});
-  internet.lines.push_back({"Welcome discount 20 %", "Mar 10 – Mar 31, 2026", "", "", "-11.36", true});
+  internet.lines.push_back(
+      {"Welcome discount 20 %", "Mar 10 – Mar 31, 2026", "", "", "-11.36", true});
   for (int i = 0; i < lines; ++i) {
     internet.lines.push_back({"Fibre 500", "April 2026", "1", "79.99", "79.99", false});
   }
   RenderGroup voice{"Voice · +1 612 555 0142", {}, ""};
   voice.lines.push_back({"Voice line", "April 2026", "1", "24.95", "24.95", false});
-  voice.lines.push_back({"Calls to Germany mobile", "March 2026 · 14 calls, 52 min", "", "", "6.24", false});
-  voice.lines.push_back({"Data overage", "March 2026 · 112 GB of 100 GB, 2 blocks of 10 GB", "2", "5.00", "10.00", false});
+  voice.lines.push_back(
+      {"Calls to Germany mobile", "March 2026 · 14 calls, 52 min", "", "", "6.24", false});
+  voice.lines.push_back({"Data overage", "March 2026 · 112 GB of 100 GB, 2 blocks of 10 GB", "2",
+                         "5.00", "10.00", false});
   in.groups = {internet, voice};
   in.taxes = {{"Minnesota sales tax", "6.875 %", "31.19", "2.14"},
               {"Hennepin County transit", "0.5 %", "31.19", "0.16"},
               {"Minneapolis local tax", "0.5 %", "31.19", "0.16"}};
-  in.totals = {{"Subtotal", "246.58", false}, {"Taxes and fees", "2.46", false}, {"Total", "249.04", true}};
+  in.totals = {
+      {"Subtotal", "246.58", false}, {"Taxes and fees", "2.46", false}, {"Total", "249.04", true}};
   in.payable = {"Amount due", "$249.04", true};
   in.payment = {"Your card ending 4242 will be charged on April 16, 2026. You need to do nothing.",
                 "By transfer: quote the reference INV-2026-000123."};
@@ -44,7 +49,6 @@ RenderInput Sample(int lines) {
   in.note = "Thank you for being with North Star Broadband since 2019.";
   return in;
 }
-
 
 }  // namespace
 

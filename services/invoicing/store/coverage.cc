@@ -98,8 +98,8 @@ std::vector<Piece> DecodePieces(std::string_view bytes) {
     piece.value = r.Int();
     const Int128 numerator = r.Wide();
     const int64_t denominator = r.Int();
-    piece.full = Fraction::Of(Decimal::FromScaled(numerator)) *
-                 Fraction::Of(Decimal::kScale) * Fraction::Ratio(1, denominator);
+    piece.full = Fraction::Of(Decimal::FromScaled(numerator)) * Fraction::Of(Decimal::kScale) *
+                 Fraction::Ratio(1, denominator);
     piece.thirty_day = r.Int() == 1;
     piece.line_id = r.Id();
     piece.document_id = r.Id();
@@ -158,13 +158,14 @@ absl::Status SaveCoverage(db::Tx& tx, const std::vector<CoverageUpdate>& updates
   }
   ASSIGN_OR_RETURN(
       const db::Result saved,
-      tx.Exec("INSERT INTO item_coverage AS c (account_id, item_id, covered, covered_days, version, "
-              "pieces) SELECT a, i, s::datemultirange, d, v + 1, p "
-              "FROM unnest($1, $2, $3, $4, $5, $6) AS u(a, i, s, d, v, p) "
-              "ON CONFLICT (account_id, item_id) DO UPDATE SET covered = excluded.covered, "
-              "covered_days = excluded.covered_days, version = excluded.version, "
-              "pieces = excluded.pieces WHERE c.version = excluded.version - 1",
-              accounts, items, sets, days, versions, pieces));
+      tx.Exec(
+          "INSERT INTO item_coverage AS c (account_id, item_id, covered, covered_days, version, "
+          "pieces) SELECT a, i, s::datemultirange, d, v + 1, p "
+          "FROM unnest($1, $2, $3, $4, $5, $6) AS u(a, i, s, d, v, p) "
+          "ON CONFLICT (account_id, item_id) DO UPDATE SET covered = excluded.covered, "
+          "covered_days = excluded.covered_days, version = excluded.version, "
+          "pieces = excluded.pieces WHERE c.version = excluded.version - 1",
+          accounts, items, sets, days, versions, pieces));
   if (saved.affected() == static_cast<int64_t>(updates.size())) return absl::OkStatus();
   return AbortedError("COVERAGE_MOVED", "an item was billed by another transaction meanwhile");
 }

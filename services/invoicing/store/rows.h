@@ -17,12 +17,9 @@ struct UsageBilledRow {
   static constexpr char kTable[] = "usage_billed";
   static constexpr auto Columns() {
     using R = UsageBilledRow;
-    return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("item_id", &R::item_id),
-        db::Col("meter", &R::meter),
-        db::Col("period_start", &R::period_start),
-        db::Col("billed_minor", &R::billed_minor));
+    return std::make_tuple(db::Col("account_id", &R::account_id), db::Col("item_id", &R::item_id),
+                           db::Col("meter", &R::meter), db::Col("period_start", &R::period_start),
+                           db::Col("billed_minor", &R::billed_minor));
   }
 };
 
@@ -48,22 +45,14 @@ struct ChargeRow {
   static constexpr auto Columns() {
     using R = ChargeRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("charge_id", &R::charge_id),
-        db::Col("source", &R::source),
-        db::Col("source_id", &R::source_id),
-        db::Col("kind", &R::kind),
-        db::Col("item_id", &R::item_id),
-        db::Col("location_id", &R::location_id),
-        db::Col("description", &R::description),
-        db::Col("quantity", &R::quantity),
-        db::Col("unit_price", &R::unit_price),
-        db::Col("tax_class", &R::tax_class),
-        db::Col("account_code", &R::account_code),
-        db::Col("due_date", &R::due_date),
-        db::Col("bill_alone", &R::bill_alone),
-        db::Col("state", &R::state),
-        db::Col("document_id", &R::document_id),
+        db::Col("account_id", &R::account_id), db::Col("charge_id", &R::charge_id),
+        db::Col("source", &R::source), db::Col("source_id", &R::source_id),
+        db::Col("kind", &R::kind), db::Col("item_id", &R::item_id),
+        db::Col("location_id", &R::location_id), db::Col("description", &R::description),
+        db::Col("quantity", &R::quantity), db::Col("unit_price", &R::unit_price),
+        db::Col("tax_class", &R::tax_class), db::Col("account_code", &R::account_code),
+        db::Col("due_date", &R::due_date), db::Col("bill_alone", &R::bill_alone),
+        db::Col("state", &R::state), db::Col("document_id", &R::document_id),
         db::Col("created_at", &R::created_at));
   }
 };
@@ -93,25 +82,15 @@ struct DocumentRow {
   static constexpr auto Columns() {
     using R = DocumentRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("document_id", &R::document_id),
-        db::Col("kind", &R::kind),
-        db::Col("account_version", &R::account_version),
-        db::Col("company_id", &R::company_id),
-        db::Col("run_id", &R::run_id),
-        db::Col("chunk", &R::chunk),
-        db::Col("corrects_document_id", &R::corrects_document_id),
-        db::Col("currency", &R::currency),
-        db::Col("as_of", &R::as_of),
-        db::Col("due_days", &R::due_days),
-        db::Col("service_start", &R::service_start),
-        db::Col("service_end", &R::service_end),
-        db::Col("net", &R::net),
-        db::Col("tax", &R::tax),
-        db::Col("total", &R::total),
-        db::Col("parties", &R::parties),
-        db::Col("language", &R::language),
-        db::Col("held", &R::held),
+        db::Col("account_id", &R::account_id), db::Col("document_id", &R::document_id),
+        db::Col("kind", &R::kind), db::Col("account_version", &R::account_version),
+        db::Col("company_id", &R::company_id), db::Col("run_id", &R::run_id),
+        db::Col("chunk", &R::chunk), db::Col("corrects_document_id", &R::corrects_document_id),
+        db::Col("currency", &R::currency), db::Col("as_of", &R::as_of),
+        db::Col("due_days", &R::due_days), db::Col("service_start", &R::service_start),
+        db::Col("service_end", &R::service_end), db::Col("net", &R::net), db::Col("tax", &R::tax),
+        db::Col("total", &R::total), db::Col("parties", &R::parties),
+        db::Col("language", &R::language), db::Col("held", &R::held),
         db::Col("created_at", &R::created_at));
   }
 };
@@ -142,26 +121,17 @@ struct LineRow {
   static constexpr auto Columns() {
     using R = LineRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("document_id", &R::document_id),
-        db::Col("position", &R::position),
-        db::Col("line_id", &R::line_id),
-        db::Col("kind", &R::kind),
-        db::Col("item_id", &R::item_id),
-        db::Col("location_id", &R::location_id),
-        db::Col("description", &R::description),
-        db::Col("start_date", &R::start_date),
-        db::Col("end_date", &R::end_date),
-        db::Col("quantity", &R::quantity),
-        db::Col("unit_price", &R::unit_price),
-        db::Col("amount", &R::amount),
-        db::Col("tax_class", &R::tax_class),
-        db::Col("account_code", &R::account_code),
-        db::Col("parent_line_id", &R::parent_line_id),
+        db::Col("account_id", &R::account_id), db::Col("document_id", &R::document_id),
+        db::Col("position", &R::position), db::Col("line_id", &R::line_id),
+        db::Col("kind", &R::kind), db::Col("item_id", &R::item_id),
+        db::Col("location_id", &R::location_id), db::Col("description", &R::description),
+        db::Col("start_date", &R::start_date), db::Col("end_date", &R::end_date),
+        db::Col("quantity", &R::quantity), db::Col("unit_price", &R::unit_price),
+        db::Col("amount", &R::amount), db::Col("tax_class", &R::tax_class),
+        db::Col("account_code", &R::account_code), db::Col("parent_line_id", &R::parent_line_id),
         db::Col("corrects_line_id", &R::corrects_line_id),
         db::Col("corrects_document_id", &R::corrects_document_id),
-        db::Col("derivation", &R::derivation),
-        db::Col("source", &R::source),
+        db::Col("derivation", &R::derivation), db::Col("source", &R::source),
         db::Col("source_id", &R::source_id));
   }
 };
@@ -193,28 +163,17 @@ struct TaxRow {
   static constexpr auto Columns() {
     using R = TaxRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("document_id", &R::document_id),
-        db::Col("position", &R::position),
-        db::Col("rule_id", &R::rule_id),
+        db::Col("account_id", &R::account_id), db::Col("document_id", &R::document_id),
+        db::Col("position", &R::position), db::Col("rule_id", &R::rule_id),
         db::Col("jurisdiction_id", &R::jurisdiction_id),
         db::Col("jurisdiction_code", &R::jurisdiction_code),
-        db::Col("jurisdiction_name", &R::jurisdiction_name),
-        db::Col("tax_code", &R::tax_code),
-        db::Col("name", &R::name),
-        db::Col("category", &R::category),
-        db::Col("rate", &R::rate),
-        db::Col("fixed", &R::fixed),
-        db::Col("inclusive", &R::inclusive),
-        db::Col("base", &R::base),
-        db::Col("exempt", &R::exempt),
-        db::Col("exempt_reason", &R::exempt_reason),
-        db::Col("unrounded", &R::unrounded),
-        db::Col("amount", &R::amount),
-        db::Col("line_ids", &R::line_ids),
-        db::Col("line_bases", &R::line_bases),
-        db::Col("line_exempts", &R::line_exempts),
-        db::Col("line_amounts", &R::line_amounts));
+        db::Col("jurisdiction_name", &R::jurisdiction_name), db::Col("tax_code", &R::tax_code),
+        db::Col("name", &R::name), db::Col("category", &R::category), db::Col("rate", &R::rate),
+        db::Col("fixed", &R::fixed), db::Col("inclusive", &R::inclusive), db::Col("base", &R::base),
+        db::Col("exempt", &R::exempt), db::Col("exempt_reason", &R::exempt_reason),
+        db::Col("unrounded", &R::unrounded), db::Col("amount", &R::amount),
+        db::Col("line_ids", &R::line_ids), db::Col("line_bases", &R::line_bases),
+        db::Col("line_exempts", &R::line_exempts), db::Col("line_amounts", &R::line_amounts));
   }
 };
 
@@ -231,14 +190,10 @@ struct PostingRow {
   static constexpr auto Columns() {
     using R = PostingRow;
     return std::make_tuple(
-        db::Col("series", &R::series),
-        db::Col("number", &R::number),
-        db::Col("account_id", &R::account_id),
-        db::Col("document_id", &R::document_id),
-        db::Col("invoice_date", &R::invoice_date),
-        db::Col("due_date", &R::due_date),
-        db::Col("full_number", &R::full_number),
-        db::Col("posted_at", &R::posted_at));
+        db::Col("series", &R::series), db::Col("number", &R::number),
+        db::Col("account_id", &R::account_id), db::Col("document_id", &R::document_id),
+        db::Col("invoice_date", &R::invoice_date), db::Col("due_date", &R::due_date),
+        db::Col("full_number", &R::full_number), db::Col("posted_at", &R::posted_at));
   }
 };
 
@@ -259,18 +214,11 @@ struct RunRow {
   static constexpr auto Columns() {
     using R = RunRow;
     return std::make_tuple(
-        db::Col("run_id", &R::run_id),
-        db::Col("as_of", &R::as_of),
-        db::Col("mode", &R::mode),
-        db::Col("scope", &R::scope),
-        db::Col("state", &R::state),
-        db::Col("accounts", &R::accounts),
-        db::Col("chunks", &R::chunks),
-        db::Col("next_post", &R::next_post),
-        db::Col("created_by", &R::created_by),
-        db::Col("created_at", &R::created_at),
-        db::Col("started_at", &R::started_at),
-        db::Col("finished_at", &R::finished_at));
+        db::Col("run_id", &R::run_id), db::Col("as_of", &R::as_of), db::Col("mode", &R::mode),
+        db::Col("scope", &R::scope), db::Col("state", &R::state), db::Col("accounts", &R::accounts),
+        db::Col("chunks", &R::chunks), db::Col("next_post", &R::next_post),
+        db::Col("created_by", &R::created_by), db::Col("created_at", &R::created_at),
+        db::Col("started_at", &R::started_at), db::Col("finished_at", &R::finished_at));
   }
 };
 
@@ -290,19 +238,12 @@ struct ChunkRow {
   static constexpr char kTable[] = "bill_run_chunk";
   static constexpr auto Columns() {
     using R = ChunkRow;
-    return std::make_tuple(
-        db::Col("run_id", &R::run_id),
-        db::Col("chunk", &R::chunk),
-        db::Col("account_ids", &R::account_ids),
-        db::Col("drafted", &R::drafted),
-        db::Col("posted", &R::posted),
-        db::Col("documents", &R::documents),
-        db::Col("credit_notes", &R::credit_notes),
-        db::Col("lines", &R::lines),
-        db::Col("net", &R::net),
-        db::Col("tax", &R::tax),
-        db::Col("total", &R::total),
-        db::Col("exceptions", &R::exceptions));
+    return std::make_tuple(db::Col("run_id", &R::run_id), db::Col("chunk", &R::chunk),
+                           db::Col("account_ids", &R::account_ids), db::Col("drafted", &R::drafted),
+                           db::Col("posted", &R::posted), db::Col("documents", &R::documents),
+                           db::Col("credit_notes", &R::credit_notes), db::Col("lines", &R::lines),
+                           db::Col("net", &R::net), db::Col("tax", &R::tax),
+                           db::Col("total", &R::total), db::Col("exceptions", &R::exceptions));
   }
 };
 
@@ -320,17 +261,11 @@ struct ExceptionRow {
   static constexpr char kTable[] = "run_exception";
   static constexpr auto Columns() {
     using R = ExceptionRow;
-    return std::make_tuple(
-        db::Col("exception_id", &R::exception_id),
-        db::Col("run_id", &R::run_id),
-        db::Col("account_id", &R::account_id),
-        db::Col("reason", &R::reason),
-        db::Col("message", &R::message),
-        db::Col("document_id", &R::document_id),
-        db::Col("amount", &R::amount),
-        db::Col("currency", &R::currency),
-        db::Col("state", &R::state),
-        db::Col("created_at", &R::created_at));
+    return std::make_tuple(db::Col("exception_id", &R::exception_id), db::Col("run_id", &R::run_id),
+                           db::Col("account_id", &R::account_id), db::Col("reason", &R::reason),
+                           db::Col("message", &R::message), db::Col("document_id", &R::document_id),
+                           db::Col("amount", &R::amount), db::Col("currency", &R::currency),
+                           db::Col("state", &R::state), db::Col("created_at", &R::created_at));
   }
 };
 

@@ -10,8 +10,8 @@
 namespace broadbill::notification {
 
 struct SmtpOptions {
-  std::string url;       // "smtp://127.0.0.1:25" or "smtps://…"
-  std::string user;      // "" = no authentication
+  std::string url;   // "smtp://127.0.0.1:25" or "smtps://…"
+  std::string user;  // "" = no authentication
   std::string password;
   int timeout_seconds = 30;
 };

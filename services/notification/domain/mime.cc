@@ -47,8 +47,8 @@ std::string Address(const std::string& name, const std::string& address) {
 
 std::string SafeFileName(std::string name) {
   for (char& c : name) {
-    const bool safe = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' ||
-                      c == '_';
+    const bool safe =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
     if (!safe) c = '_';
   }
   return name.empty() ? "attachment" : name;
@@ -104,9 +104,8 @@ std::string ToMime(const Mail& mail) {
   for (const Attachment& attachment : mail.attachments) {
     const std::string name = SafeFileName(attachment.file_name);
     absl::StrAppend(&out, "--", boundary, kCrLf, "Content-Type: ", attachment.content_type,
-                    "; name=\"", name, "\"", kCrLf,
-                    "Content-Disposition: attachment; filename=\"", name, "\"", kCrLf,
-                    "Content-Transfer-Encoding: base64", kCrLf, kCrLf,
+                    "; name=\"", name, "\"", kCrLf, "Content-Disposition: attachment; filename=\"",
+                    name, "\"", kCrLf, "Content-Transfer-Encoding: base64", kCrLf, kCrLf,
                     Base64Lines(attachment.bytes));
   }
   return absl::StrCat(out, "--", boundary, "--", kCrLf);

@@ -21,7 +21,7 @@ struct Mail {
   std::string from_address;
   std::string to_name;
   std::string to_address;
-  std::string reply_to;    // may be empty
+  std::string reply_to;  // may be empty
   std::string subject;
   std::string text;        // UTF-8, lines end in \n
   std::string message_id;  // without <>: stable per message, so that a repeat is recognisable

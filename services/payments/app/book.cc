@@ -121,10 +121,11 @@ absl::Status Book::Write(std::vector<db::FeedEvent>& events) {
   }
   if (!allocations_.empty()) {
     RETURN_IF_ERROR(db::Copy(tx_, allocations_));
-    RETURN_IF_ERROR(tx_.Exec("UPDATE item i SET open = open - u.a FROM (SELECT d, sum(a)::int8 AS a "
-                             "FROM unnest($1, $2) AS x(d, a) GROUP BY d) u WHERE i.document_id = u.d",
-                             documents, amounts)
-                        .status());
+    RETURN_IF_ERROR(
+        tx_.Exec("UPDATE item i SET open = open - u.a FROM (SELECT d, sum(a)::int8 AS a "
+                 "FROM unnest($1, $2) AS x(d, a) GROUP BY d) u WHERE i.document_id = u.d",
+                 documents, amounts)
+            .status());
     RETURN_IF_ERROR(tx_.Exec("UPDATE credit c SET unapplied = unapplied - u.a FROM (SELECT d, "
                              "sum(a)::int8 AS a FROM unnest($1, $2) AS x(d, a) GROUP BY d) u "
                              "WHERE c.credit_id = u.d",

@@ -64,16 +64,17 @@ absl::Status PaymentsApp::Autopay(CivilDay as_of, const std::vector<Uuid>& only,
     // Accounts with autopay whose oldest trigger has come; one attempt an account at a time.
     ASSIGN_OR_RETURN(
         const db::Result due,
-        tx.Exec("SELECT a.account_id, a.method_id, m.token, i.currency, sum(i.open)::int8, "
-                "min(CASE WHEN a.day = 1 THEN i.invoice_date ELSE i.due_date END + a.offset_days) "
-                "FROM autopay a JOIN payment_method m USING (account_id, method_id) "
-                "JOIN item i ON i.account_id = a.account_id AND i.open > 0 "
-                "WHERE a.enabled AND m.state = 1 AND (cardinality($2) = 0 OR a.account_id = ANY($2)) "
-                "AND NOT EXISTS (SELECT 1 FROM attempt t WHERE t.account_id = a.account_id AND "
-                "t.state IN (1, 2, 3)) GROUP BY a.account_id, a.method_id, m.token, i.currency "
-                "HAVING min(CASE WHEN a.day = 1 THEN i.invoice_date ELSE i.due_date END + "
-                "a.offset_days) <= $1 ORDER BY a.account_id",
-                as_of, only));
+        tx.Exec(
+            "SELECT a.account_id, a.method_id, m.token, i.currency, sum(i.open)::int8, "
+            "min(CASE WHEN a.day = 1 THEN i.invoice_date ELSE i.due_date END + a.offset_days) "
+            "FROM autopay a JOIN payment_method m USING (account_id, method_id) "
+            "JOIN item i ON i.account_id = a.account_id AND i.open > 0 "
+            "WHERE a.enabled AND m.state = 1 AND (cardinality($2) = 0 OR a.account_id = ANY($2)) "
+            "AND NOT EXISTS (SELECT 1 FROM attempt t WHERE t.account_id = a.account_id AND "
+            "t.state IN (1, 2, 3)) GROUP BY a.account_id, a.method_id, m.token, i.currency "
+            "HAVING min(CASE WHEN a.day = 1 THEN i.invoice_date ELSE i.due_date END + "
+            "a.offset_days) <= $1 ORDER BY a.account_id",
+            as_of, only));
     std::vector<Uuid> accounts;
     for (int i = 0; i < due.size(); ++i) accounts.push_back(due.Get<Uuid>(i, 0));
     ASSIGN_OR_RETURN(const auto declined,
@@ -123,9 +124,10 @@ absl::Status PaymentsApp::Autopay(CivilDay as_of, const std::vector<Uuid>& only,
   // Lost answers stay unknown until a later call asks the processor.
   for (const AttemptRow& attempt : attempts) {
     if (attempt.token.find("lost") == std::string::npos) continue;
-    RETURN_IF_ERROR(pool_->Exec("UPDATE attempt SET state = 2 WHERE account_id = $1 AND "
-                                "attempt_id = $2 AND state = 1",
-                                attempt.account_id, attempt.attempt_id)
+    RETURN_IF_ERROR(pool_
+                        ->Exec("UPDATE attempt SET state = 2 WHERE account_id = $1 AND "
+                               "attempt_id = $2 AND state = 1",
+                               attempt.account_id, attempt.attempt_id)
                         .status());
     out.set_unsettled(out.unsettled() + 1);
   }
@@ -141,8 +143,8 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
       ASSIGN_OR_RETURN(Outcome outcome, SimulatorQuery(*pool_, attempts[i].attempt_id));
       if (!outcome.known) {
         // The processor never saw it: the same key is safe to send.
-        ASSIGN_OR_RETURN(outcome, SimulatorCharge(*pool_, attempts[i].attempt_id,
-                                                  attempts[i].token, attempts[i].amount));
+        ASSIGN_OR_RETURN(outcome, SimulatorCharge(*pool_, attempts[i].attempt_id, attempts[i].token,
+                                                  attempts[i].amount));
         ASSIGN_OR_RETURN(outcome, SimulatorQuery(*pool_, attempts[i].attempt_id));
       }
       outcomes.emplace_back(attempts[i], outcome);
@@ -154,8 +156,9 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
       std::vector<db::FeedEvent> events;
       std::vector<Uuid> paid;
       for (const auto& [attempt, outcome] : outcomes) {
-        const auto retry =
-            outcome.succeeded || outcome.hard ? std::nullopt : NextRetry(attempt.first_date, attempt.number);
+        const auto retry = outcome.succeeded || outcome.hard
+                               ? std::nullopt
+                               : NextRetry(attempt.first_date, attempt.number);
         ASSIGN_OR_RETURN(const db::Result moved,
                          tx.Exec("UPDATE attempt SET state = $3, decline_code = $4, hard = $5, "
                                  "next_retry = $6 WHERE account_id = $1 AND attempt_id = $2 AND "
@@ -202,11 +205,11 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           *declined->mutable_date() = convert::ToProto(as_of);
           counts.set_declined(counts.declined() + 1);
           AddMoney(attempt.amount, attempt.currency, counts.mutable_declined_amount());
-          RETURN_IF_ERROR(tx.Exec("UPDATE payment_method SET last_decline = $3, state = CASE WHEN $4 "
-                                  "THEN 2 ELSE state END WHERE account_id = $1 AND method_id = $2",
-                                  attempt.account_id, attempt.method_id, outcome.decline_code,
-                                  outcome.hard)
-                              .status());
+          RETURN_IF_ERROR(
+              tx.Exec("UPDATE payment_method SET last_decline = $3, state = CASE WHEN $4 "
+                      "THEN 2 ELSE state END WHERE account_id = $1 AND method_id = $2",
+                      attempt.account_id, attempt.method_id, outcome.decline_code, outcome.hard)
+                  .status());
         }
         AddEvent(attempt.account_id, event, events);
       }
@@ -261,16 +264,16 @@ absl::Status PaymentsApp::DunGroup(const pb::DunningPolicy& policy, CivilDay as_
   pb::RunCollectionsResponse counts;
   const absl::Status written = db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
     counts.Clear();
-    ASSIGN_OR_RETURN(
-        const auto items,
-        db::Select<ItemRow>(tx,
-                            "i WHERE due_date + $1 < $2 AND total > 0 AND (cardinality($3) = 0 OR "
-                            "account_id = ANY($3)) AND EXISTS (SELECT 1 FROM customer c WHERE "
-                            "c.account_id = i.account_id AND c.account_group = $4) AND "
-                            "(open > 0 OR EXISTS (SELECT 1 FROM allocation a WHERE a.account_id = "
-                            "i.account_id AND a.document_id = i.document_id AND "
-                            "a.value_date > i.due_date + $1)) ORDER BY account_id, due_date, number",
-                            policy.grace_days(), as_of, only, policy.group()));
+    ASSIGN_OR_RETURN(const auto items,
+                     db::Select<ItemRow>(
+                         tx,
+                         "i WHERE due_date + $1 < $2 AND total > 0 AND (cardinality($3) = 0 OR "
+                         "account_id = ANY($3)) AND EXISTS (SELECT 1 FROM customer c WHERE "
+                         "c.account_id = i.account_id AND c.account_group = $4) AND "
+                         "(open > 0 OR EXISTS (SELECT 1 FROM allocation a WHERE a.account_id = "
+                         "i.account_id AND a.document_id = i.document_id AND "
+                         "a.value_date > i.due_date + $1)) ORDER BY account_id, due_date, number",
+                         policy.grace_days(), as_of, only, policy.group()));
     if (items.empty()) return absl::OkStatus();
     std::vector<Uuid> documents;
     for (const ItemRow& item : items) documents.push_back(item.document_id);
@@ -311,7 +314,8 @@ absl::Status PaymentsApp::DunGroup(const pb::DunningPolicy& policy, CivilDay as_
             if (item.open <= 0) continue;
             fresh.push_back({item.account_id, item.document_id, step.name(), n, day, 0});
             auto& entry = reminders[item.account_id];
-            const bool later = entry.first == nullptr || step.after_days() >= entry.first->after_days();
+            const bool later =
+                entry.first == nullptr || step.after_days() >= entry.first->after_days();
             if (later) entry.first = &step;
             entry.second.push_back(&item);
             continue;
@@ -381,8 +385,8 @@ absl::StatusOr<pb::DunningPolicy> PaymentsApp::CreateDunningPolicy(
   violations.Require(policy.steps_size() > 0, "policy.steps", "must have at least one step");
   std::set<std::string> names;
   for (const pb::DunningStep& step : policy.steps()) {
-    violations.Require(!step.name().empty() && names.insert(step.name()).second, "policy.steps.name",
-                       "must be given and unique");
+    violations.Require(!step.name().empty() && names.insert(step.name()).second,
+                       "policy.steps.name", "must be given and unique");
     violations.Require(step.has_reminder() || step.has_late_fee(), "policy.steps.kind",
                        "must be a reminder or a late fee");
   }

@@ -24,9 +24,9 @@ absl::Status PaymentsApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::E
     accounts::Event message;
     if (!message.ParseFromString(event.body) || !message.has_account_changed()) continue;
     const accounts::Account& account = message.account_changed().account();
-    latest[event.account_id] = {event.account_id,        account.account_number(),
-                                account.external_id(),   account.currency_code(),
-                                account.group(),         account.time_zone()};
+    latest[event.account_id] = {event.account_id,      account.account_number(),
+                                account.external_id(), account.currency_code(),
+                                account.group(),       account.time_zone()};
   }
   std::vector<CustomerRow> rows;
   for (const auto& [id, row] : latest) rows.push_back(row);
@@ -37,7 +37,8 @@ absl::Status PaymentsApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::E
       .status();
 }
 
-// Posted documents become receivables and credits; what the customer has left over pays them at once.
+// Posted documents become receivables and credits; what the customer has left over pays them at
+// once.
 absl::Status PaymentsApp::OnInvoicingEvents(db::Tx& tx, const std::vector<feed::Event>& events) {
   Book book(tx, clock_.Now());
   std::vector<Uuid> touched;

@@ -44,9 +44,9 @@ absl::StatusOr<pb::ListOpenItemsResponse> PaymentsApp::ListOpenItems(
                                        "WHERE account_id = $1 AND ($2 OR open > 0) "
                                        "ORDER BY due_date, number LIMIT 1000",
                                        account, request.include_closed()));
-  ASSIGN_OR_RETURN(const auto allocations,
-                   db::Select<AllocationRow>(tx, "WHERE account_id = $1 ORDER BY allocation_id",
-                                             account));
+  ASSIGN_OR_RETURN(
+      const auto allocations,
+      db::Select<AllocationRow>(tx, "WHERE account_id = $1 ORDER BY allocation_id", account));
   pb::ListOpenItemsResponse response;
   for (const ItemRow& row : rows) {
     pb::OpenItem* out = response.add_open_items();
@@ -75,7 +75,8 @@ absl::StatusOr<pb::ListOpenItemsResponse> PaymentsApp::ListOpenItems(
 absl::StatusOr<pb::ListTransfersResponse> PaymentsApp::ListTransfers(
     const rpc::Context&, const pb::ListTransfersRequest& request) {
   Violations violations;
-  const auto account = convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const auto account =
+      convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
   const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const std::string token, convert::ReadPageToken(request.page_token()));
@@ -112,13 +113,14 @@ absl::StatusOr<pb::ListTransfersResponse> PaymentsApp::ListTransfers(
 }
 
 // The ledger balances by construction; what can drift is a subledger against its control account.
-absl::StatusOr<pb::VerifyLedgerResponse> PaymentsApp::VerifyLedger(
-    const rpc::Context&, const pb::VerifyLedgerRequest&) {
+absl::StatusOr<pb::VerifyLedgerResponse> PaymentsApp::VerifyLedger(const rpc::Context&,
+                                                                   const pb::VerifyLedgerRequest&) {
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
-  ASSIGN_OR_RETURN(const db::Result sums,
-                   tx.Exec("SELECT a, currency, sum(d)::int8, sum(c)::int8 FROM (SELECT debit AS a, "
-                           "currency, amount AS d, 0 AS c FROM transfer UNION ALL SELECT credit, "
-                           "currency, 0, amount FROM transfer) t GROUP BY a, currency ORDER BY a"));
+  ASSIGN_OR_RETURN(
+      const db::Result sums,
+      tx.Exec("SELECT a, currency, sum(d)::int8, sum(c)::int8 FROM (SELECT debit AS a, "
+              "currency, amount AS d, 0 AS c FROM transfer UNION ALL SELECT credit, "
+              "currency, 0, amount FROM transfer) t GROUP BY a, currency ORDER BY a"));
   pb::VerifyLedgerResponse response;
   std::map<std::string, int64_t> total;
   std::map<std::string, int64_t> receivable;

@@ -35,8 +35,8 @@ absl::StatusOr<pb::PaymentMethod> PaymentsApp::CreatePaymentMethod(
                      "must be 'simulator'");
   violations.Require(!in.token().empty(), "payment_method.token", "is required");
   // A token is the processor's word for a card; a card number never belongs here.
-  const bool digits = in.token().size() >= 12 &&
-                      in.token().find_first_not_of("0123456789 -") == std::string::npos;
+  const bool digits =
+      in.token().size() >= 12 && in.token().find_first_not_of("0123456789 -") == std::string::npos;
   violations.Require(!digits, "payment_method.token", "looks like a card number; send a token");
   row.token = in.token();
   row.label = in.label();
@@ -133,11 +133,15 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportPaymentMethods(
             errors.push_back({row.line, "token", "", "INVALID_VALUE", "must not be empty"});
             continue;
           }
-          MethodRow method{customer->second, Uuid::Make(clock_.Now()),
+          MethodRow method{customer->second,
+                           Uuid::Make(clock_.Now()),
                            header.Get(row, "kind") == "bank_debit" ? pb::PaymentMethod::BANK_DEBIT
                                                                    : pb::PaymentMethod::CARD,
-                           "simulator", header.Get(row, "token"), header.Get(row, "label"),
-                           pb::PaymentMethod::ACTIVE, ""};
+                           "simulator",
+                           header.Get(row, "token"),
+                           header.Get(row, "label"),
+                           pb::PaymentMethod::ACTIVE,
+                           ""};
           AutopayRow autopay;
           autopay.account_id = customer->second;
           autopay.enabled = true;
@@ -164,7 +168,8 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportPaymentMethods(
 absl::StatusOr<pb::ListAttemptsResponse> PaymentsApp::ListAttempts(
     const rpc::Context&, const pb::ListAttemptsRequest& request) {
   Violations violations;
-  const auto account = convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const auto account =
+      convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
   RETURN_IF_ERROR(violations.ToStatus());
   const std::vector<int32_t> states(request.states().begin(), request.states().end());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());

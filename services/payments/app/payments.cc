@@ -79,8 +79,9 @@ absl::StatusOr<pb::Payment> PaymentsApp::CreatePayment(const rpc::Context& conte
         row.amount = convert::ReadMoney(in.amount(), currency, "payment.amount", violations);
         violations.Require(row.amount > 0, "payment.amount", "must be more than 0");
         row.unapplied = row.amount;
-        row.value_date = convert::ReadOptionalDate(in.value_date(), "payment.value_date", violations)
-                             .value_or(Today());
+        row.value_date =
+            convert::ReadOptionalDate(in.value_date(), "payment.value_date", violations)
+                .value_or(Today());
         row.posting_date = std::max(row.value_date, Today());
         row.manual_hold = in.manual_hold();
         row.reference = in.reference();
@@ -122,7 +123,8 @@ absl::StatusOr<pb::Payment> PaymentsApp::GetPayment(const rpc::Context&,
 absl::StatusOr<pb::ListPaymentsResponse> PaymentsApp::ListPayments(
     const rpc::Context&, const pb::ListPaymentsRequest& request) {
   Violations violations;
-  const auto account = convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const auto account =
+      convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
   const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const std::string token, convert::ReadPageToken(request.page_token()));
@@ -131,11 +133,11 @@ absl::StatusOr<pb::ListPaymentsResponse> PaymentsApp::ListPayments(
     ASSIGN_OR_RETURN(after, Uuid::FromHex(token));
   }
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(auto rows,
-                   db::Select<CreditRow>(tx,
-                                         "WHERE kind <> 0 AND credit_id > $1 AND ($2::uuid IS NULL OR "
-                                         "account_id = $2) ORDER BY credit_id LIMIT $3",
-                                         after, account, int64_t{size} + 1));
+  ASSIGN_OR_RETURN(auto rows, db::Select<CreditRow>(
+                                  tx,
+                                  "WHERE kind <> 0 AND credit_id > $1 AND ($2::uuid IS NULL OR "
+                                  "account_id = $2) ORDER BY credit_id LIMIT $3",
+                                  after, account, int64_t{size} + 1));
   pb::ListPaymentsResponse response;
   if (rows.size() > static_cast<size_t>(size)) {
     rows.resize(static_cast<size_t>(size));
@@ -201,7 +203,8 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
                                            {"date", "due_date", "reference"}));
         ASSIGN_OR_RETURN(const auto customers, db::Select<CustomerRow>(tx, ""));
         std::map<std::string, const CustomerRow*> by_number;
-        for (const CustomerRow& customer : customers) by_number[customer.account_number] = &customer;
+        for (const CustomerRow& customer : customers)
+          by_number[customer.account_number] = &customer;
         std::vector<csv::RowError> errors;
         Book book(tx, clock_.Now());
         while (reader.Next(row)) {
@@ -218,8 +221,8 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
           const auto amount = ParseMinor(header.Get(row, "amount"), exponent.ok() ? *exponent : 2);
           const auto date = header.Get(row, "date").empty() ? absl::StatusOr<CivilDay>(Today())
                                                             : ParseDate(header.Get(row, "date"));
-          const auto due = header.Get(row, "due_date").empty() ? date
-                                                               : ParseDate(header.Get(row, "due_date"));
+          const auto due =
+              header.Get(row, "due_date").empty() ? date : ParseDate(header.Get(row, "due_date"));
           if (!amount.ok()) {
             refuse("amount", "must be an amount like 49.99");
           } else if (!date.ok()) {
@@ -227,9 +230,15 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
           } else if (!due.ok()) {
             refuse("due_date", "must be a date like 2026-03-01");
           } else if (*amount > 0) {
-            ItemRow item{customer->second->account_id, Uuid::Make(clock_.Now()),
+            ItemRow item{customer->second->account_id,
+                         Uuid::Make(clock_.Now()),
                          "OPENING-" + header.Get(row, "account_number"),
-                         customer->second->currency, *date, *due, *amount, *amount, 0};
+                         customer->second->currency,
+                         *date,
+                         *due,
+                         *amount,
+                         *amount,
+                         0};
             book.AddItem(std::move(item));
           } else if (*amount < 0) {
             CreditRow credit;

@@ -30,8 +30,8 @@ inline constexpr char kCash[] = "cash";
 inline constexpr char kCustomerCredit[] = "customer_credit";
 inline constexpr char kOpening[] = "opening";
 
-// One batch of bookings: collects rows, then writes them together with their events. Everything that
-// moves money goes through here, so the ledger and the subledgers cannot drift apart.
+// One batch of bookings: collects rows, then writes them together with their events. Everything
+// that moves money goes through here, so the ledger and the subledgers cannot drift apart.
 class Book {
  public:
   Book(db::Tx& tx, absl::Time now) : tx_(tx), now_(now) {}

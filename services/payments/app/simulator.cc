@@ -24,14 +24,17 @@ absl::StatusOr<Outcome> SimulatorCharge(db::Pool& pool, const Uuid& key, const s
   } else if (Has(token, "insufficient") || Has(token, "stolen")) {
     out.succeeded = false;
   }
-  if (!out.succeeded) out.decline_code = Has(token, "stolen") ? "stolen_card" : "insufficient_funds";
+  if (!out.succeeded)
+    out.decline_code = Has(token, "stolen") ? "stolen_card" : "insufficient_funds";
   out.hard = Has(token, "stolen");
-  ASSIGN_OR_RETURN(const db::Result kept,
-                   tx.Exec("INSERT INTO simulator_charge VALUES ($1, $2, $3, $4, $5, $6, $7) "
-                           "ON CONFLICT DO NOTHING",
-                           key, token, amount, out.succeeded, out.decline_code, out.hard, sequence));
+  ASSIGN_OR_RETURN(
+      const db::Result kept,
+      tx.Exec("INSERT INTO simulator_charge VALUES ($1, $2, $3, $4, $5, $6, $7) "
+              "ON CONFLICT DO NOTHING",
+              key, token, amount, out.succeeded, out.decline_code, out.hard, sequence));
   RETURN_IF_ERROR(tx.Commit());
-  if (kept.affected() == 0) return SimulatorQuery(pool, key);  // the same key again: the same answer
+  if (kept.affected() == 0)
+    return SimulatorQuery(pool, key);  // the same key again: the same answer
   if (Has(token, "lost")) out.known = false;
   return out;
 }

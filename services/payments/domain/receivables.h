@@ -26,7 +26,7 @@ struct Credit {
   Uuid credit_id;
   bool is_payment = false;  // credit notes go first
   CivilDay value_date;
-  int64_t unapplied = 0;    // minor units, > 0
+  int64_t unapplied = 0;  // minor units, > 0
 };
 
 struct Allocation {
@@ -42,7 +42,7 @@ enum class FeeMode { kFlat = 1, kPercent, kGreaterOf, kSum };
 
 struct FeeTerms {
   FeeMode mode = FeeMode::kFlat;
-  Decimal flat;     // major units
+  Decimal flat;  // major units
   Decimal percent;
   std::optional<Decimal> minimum, maximum;
 };
@@ -54,7 +54,8 @@ int64_t LateFee(const FeeTerms& terms, int64_t base, int currency_exponent);
 // Days after the first attempt on which a declined one is tried again.
 inline constexpr int kRetryDays[] = {1, 3, 5, 7};
 
-// The date of the try after `tries` tries (1 = only the first was made); nothing when no more follow.
+// The date of the try after `tries` tries (1 = only the first was made); nothing when no more
+// follow.
 std::optional<CivilDay> NextRetry(CivilDay first_attempt, int tries);
 
 }  // namespace broadbill::payments

@@ -1,7 +1,6 @@
 #include "services/payments/domain/receivables.h"
 
 #include <catch2/catch.hpp>
-
 #include <random>
 
 namespace broadbill::payments {
@@ -16,11 +15,11 @@ Uuid Id(uint8_t n) {
 }  // namespace
 
 TEST_CASE("oldest due date first, then the lower number; credits before payments") {
-  const auto out = Allocate({{Id(1), "INV-3", CivilDay(2026, 4, 15), 5000},
-                             {Id(2), "INV-2", CivilDay(2026, 3, 15), 3000},
-                             {Id(3), "INV-1", CivilDay(2026, 4, 15), 1000}},
-                            {{Id(8), true, CivilDay(2026, 4, 1), 4000},
-                             {Id(9), false, CivilDay(2026, 4, 2), 500}});
+  const auto out = Allocate(
+      {{Id(1), "INV-3", CivilDay(2026, 4, 15), 5000},
+       {Id(2), "INV-2", CivilDay(2026, 3, 15), 3000},
+       {Id(3), "INV-1", CivilDay(2026, 4, 15), 1000}},
+      {{Id(8), true, CivilDay(2026, 4, 1), 4000}, {Id(9), false, CivilDay(2026, 4, 2), 500}});
   REQUIRE(out.size() == 4);
   CHECK(out[3].amount == 500);
   CHECK(out[0].credit_id == Id(9));

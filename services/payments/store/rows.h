@@ -18,12 +18,9 @@ struct CustomerRow {
   static constexpr auto Columns() {
     using R = CustomerRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("account_number", &R::account_number),
-        db::Col("external_id", &R::external_id),
-        db::Col("currency", &R::currency),
-        db::Col("account_group", &R::account_group),
-        db::Col("time_zone", &R::time_zone));
+        db::Col("account_id", &R::account_id), db::Col("account_number", &R::account_number),
+        db::Col("external_id", &R::external_id), db::Col("currency", &R::currency),
+        db::Col("account_group", &R::account_group), db::Col("time_zone", &R::time_zone));
   }
 };
 
@@ -44,18 +41,12 @@ struct TransferRow {
   static constexpr auto Columns() {
     using R = TransferRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("transfer_id", &R::transfer_id),
-        db::Col("transaction_id", &R::transaction_id),
-        db::Col("kind", &R::kind),
-        db::Col("debit", &R::debit),
-        db::Col("credit", &R::credit),
-        db::Col("currency", &R::currency),
-        db::Col("amount", &R::amount),
-        db::Col("value_date", &R::value_date),
-        db::Col("posting_date", &R::posting_date),
-        db::Col("document_id", &R::document_id),
-        db::Col("payment_id", &R::payment_id));
+        db::Col("account_id", &R::account_id), db::Col("transfer_id", &R::transfer_id),
+        db::Col("transaction_id", &R::transaction_id), db::Col("kind", &R::kind),
+        db::Col("debit", &R::debit), db::Col("credit", &R::credit),
+        db::Col("currency", &R::currency), db::Col("amount", &R::amount),
+        db::Col("value_date", &R::value_date), db::Col("posting_date", &R::posting_date),
+        db::Col("document_id", &R::document_id), db::Col("payment_id", &R::payment_id));
   }
 };
 
@@ -73,15 +64,10 @@ struct ItemRow {
   static constexpr auto Columns() {
     using R = ItemRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("document_id", &R::document_id),
-        db::Col("number", &R::number),
-        db::Col("currency", &R::currency),
-        db::Col("invoice_date", &R::invoice_date),
-        db::Col("due_date", &R::due_date),
-        db::Col("total", &R::total),
-        db::Col("open", &R::open),
-        db::Col("fees", &R::fees));
+        db::Col("account_id", &R::account_id), db::Col("document_id", &R::document_id),
+        db::Col("number", &R::number), db::Col("currency", &R::currency),
+        db::Col("invoice_date", &R::invoice_date), db::Col("due_date", &R::due_date),
+        db::Col("total", &R::total), db::Col("open", &R::open), db::Col("fees", &R::fees));
   }
 };
 
@@ -104,19 +90,12 @@ struct CreditRow {
   static constexpr auto Columns() {
     using R = CreditRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("credit_id", &R::credit_id),
-        db::Col("kind", &R::kind),
-        db::Col("currency", &R::currency),
-        db::Col("amount", &R::amount),
-        db::Col("unapplied", &R::unapplied),
-        db::Col("refunded", &R::refunded),
-        db::Col("value_date", &R::value_date),
-        db::Col("posting_date", &R::posting_date),
-        db::Col("manual_hold", &R::manual_hold),
-        db::Col("reference", &R::reference),
-        db::Col("method_id", &R::method_id),
-        db::Col("attempt_id", &R::attempt_id),
+        db::Col("account_id", &R::account_id), db::Col("credit_id", &R::credit_id),
+        db::Col("kind", &R::kind), db::Col("currency", &R::currency), db::Col("amount", &R::amount),
+        db::Col("unapplied", &R::unapplied), db::Col("refunded", &R::refunded),
+        db::Col("value_date", &R::value_date), db::Col("posting_date", &R::posting_date),
+        db::Col("manual_hold", &R::manual_hold), db::Col("reference", &R::reference),
+        db::Col("method_id", &R::method_id), db::Col("attempt_id", &R::attempt_id),
         db::Col("created_at", &R::created_at));
   }
 };
@@ -133,12 +112,9 @@ struct AllocationRow {
   static constexpr auto Columns() {
     using R = AllocationRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("allocation_id", &R::allocation_id),
-        db::Col("credit_id", &R::credit_id),
-        db::Col("document_id", &R::document_id),
-        db::Col("amount", &R::amount),
-        db::Col("value_date", &R::value_date),
+        db::Col("account_id", &R::account_id), db::Col("allocation_id", &R::allocation_id),
+        db::Col("credit_id", &R::credit_id), db::Col("document_id", &R::document_id),
+        db::Col("amount", &R::amount), db::Col("value_date", &R::value_date),
         db::Col("posting_date", &R::posting_date));
   }
 };
@@ -155,15 +131,11 @@ struct MethodRow {
   static constexpr char kTable[] = "payment_method";
   static constexpr auto Columns() {
     using R = MethodRow;
-    return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("method_id", &R::method_id),
-        db::Col("kind", &R::kind),
-        db::Col("processor", &R::processor),
-        db::Col("token", &R::token),
-        db::Col("label", &R::label),
-        db::Col("state", &R::state),
-        db::Col("last_decline", &R::last_decline));
+    return std::make_tuple(db::Col("account_id", &R::account_id),
+                           db::Col("method_id", &R::method_id), db::Col("kind", &R::kind),
+                           db::Col("processor", &R::processor), db::Col("token", &R::token),
+                           db::Col("label", &R::label), db::Col("state", &R::state),
+                           db::Col("last_decline", &R::last_decline));
   }
 };
 
@@ -177,13 +149,9 @@ struct AutopayRow {
   static constexpr char kTable[] = "autopay";
   static constexpr auto Columns() {
     using R = AutopayRow;
-    return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("enabled", &R::enabled),
-        db::Col("method_id", &R::method_id),
-        db::Col("day", &R::day),
-        db::Col("offset_days", &R::offset_days),
-        db::Col("amount", &R::amount));
+    return std::make_tuple(db::Col("account_id", &R::account_id), db::Col("enabled", &R::enabled),
+                           db::Col("method_id", &R::method_id), db::Col("day", &R::day),
+                           db::Col("offset_days", &R::offset_days), db::Col("amount", &R::amount));
   }
 };
 
@@ -206,20 +174,13 @@ struct AttemptRow {
   static constexpr auto Columns() {
     using R = AttemptRow;
     return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("attempt_id", &R::attempt_id),
-        db::Col("method_id", &R::method_id),
-        db::Col("token", &R::token),
-        db::Col("currency", &R::currency),
-        db::Col("amount", &R::amount),
-        db::Col("number", &R::number),
-        db::Col("first_date", &R::first_date),
-        db::Col("scheduled", &R::scheduled),
-        db::Col("state", &R::state),
-        db::Col("decline_code", &R::decline_code),
-        db::Col("hard", &R::hard),
-        db::Col("next_retry", &R::next_retry),
-        db::Col("created_at", &R::created_at));
+        db::Col("account_id", &R::account_id), db::Col("attempt_id", &R::attempt_id),
+        db::Col("method_id", &R::method_id), db::Col("token", &R::token),
+        db::Col("currency", &R::currency), db::Col("amount", &R::amount),
+        db::Col("number", &R::number), db::Col("first_date", &R::first_date),
+        db::Col("scheduled", &R::scheduled), db::Col("state", &R::state),
+        db::Col("decline_code", &R::decline_code), db::Col("hard", &R::hard),
+        db::Col("next_retry", &R::next_retry), db::Col("created_at", &R::created_at));
   }
 };
 
@@ -233,13 +194,10 @@ struct FiredRow {
   static constexpr char kTable[] = "fired_step";
   static constexpr auto Columns() {
     using R = FiredRow;
-    return std::make_tuple(
-        db::Col("account_id", &R::account_id),
-        db::Col("document_id", &R::document_id),
-        db::Col("step", &R::step),
-        db::Col("occurrence", &R::occurrence),
-        db::Col("fired_on", &R::fired_on),
-        db::Col("amount", &R::amount));
+    return std::make_tuple(db::Col("account_id", &R::account_id),
+                           db::Col("document_id", &R::document_id), db::Col("step", &R::step),
+                           db::Col("occurrence", &R::occurrence), db::Col("fired_on", &R::fired_on),
+                           db::Col("amount", &R::amount));
   }
 };
 

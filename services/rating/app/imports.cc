@@ -46,9 +46,8 @@ class DeckFile {
     csv::Row row;
     reader.Next(row);
     ASSIGN_OR_RETURN(header_, csv::Header::Make(row, {"prefix", "destination", "rate_per_minute"},
-                                                {"connect_fee", "first_increment",
-                                                 "next_increment", "minimum", "valid_from",
-                                                 "valid_to"}));
+                                                {"connect_fee", "first_increment", "next_increment",
+                                                 "minimum", "valid_from", "valid_to"}));
     while (reader.Next(row)) {
       ++read;
       ReadRow(row);
@@ -69,8 +68,8 @@ class DeckFile {
     const std::string text = header_->Get(row, column);
     if (text.empty() && !required) return true;
     const auto value = Decimal::Parse(text);
-    const bool fits = value.ok() && !value->IsNegative() &&
-                      value->scaled() % (Decimal::kScale / 1000000) == 0;
+    const bool fits =
+        value.ok() && !value->IsNegative() && value->scaled() % (Decimal::kScale / 1000000) == 0;
     if (!fits) Refuse(row, column, "must be an amount of 0 or more with at most 6 decimals");
     if (fits) out = Micros(*value);
     return fits;
@@ -79,7 +78,8 @@ class DeckFile {
   bool Seconds(const csv::Row& row, const char* column, int32_t& out) {
     const std::string text = header_->Get(row, column);
     if (text.empty()) return true;
-    const bool digits = text.size() <= 5 && text.find_first_not_of("0123456789") == std::string::npos;
+    const bool digits =
+        text.size() <= 5 && text.find_first_not_of("0123456789") == std::string::npos;
     const int value = digits ? std::stoi(text) : 0;
     if (value < 1) Refuse(row, column, "must be a number of seconds, 1 or more");
     if (value >= 1) out = value;
@@ -199,15 +199,15 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
   return convert::Write<ImportResult>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
-        RETURN_IF_ERROR(tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at) "
-                                "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (code) DO UPDATE SET "
-                                "version = deck.version + 1, updated_at = $4",
-                                request.deck_code(),
-                                request.name().empty() ? request.deck_code() : request.name(),
-                                request.currency_code().empty() ? std::string("USD")
-                                                                : request.currency_code(),
-                                clock_.Now())
-                            .status());
+        RETURN_IF_ERROR(
+            tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at) "
+                    "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (code) DO UPDATE SET "
+                    "version = deck.version + 1, updated_at = $4",
+                    request.deck_code(),
+                    request.name().empty() ? request.deck_code() : request.name(),
+                    request.currency_code().empty() ? std::string("USD") : request.currency_code(),
+                    clock_.Now())
+                .status());
         ASSIGN_OR_RETURN(const std::vector<DeckRateRow> before,
                          db::Select<DeckRateRow>(tx, "WHERE deck = $1", request.deck_code()));
         int64_t changed = 0;

@@ -154,9 +154,9 @@ absl::StatusOr<Ingest::Subjects> Ingest::LoadSubjects(const std::vector<int16_t>
   std::vector<std::string> distinct(values);
   std::sort(distinct.begin(), distinct.end());
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  ASSIGN_OR_RETURN(const std::vector<SubjectRow> rows,
-                   db::Select<SubjectRow>(tx_, "WHERE kind = ANY($1) AND value = ANY($2)", kinds,
-                                          distinct));
+  ASSIGN_OR_RETURN(
+      const std::vector<SubjectRow> rows,
+      db::Select<SubjectRow>(tx_, "WHERE kind = ANY($1) AND value = ANY($2)", kinds, distinct));
   Subjects out;
   for (const SubjectRow& row : rows) out.emplace(row.value, row);
   RETURN_IF_ERROR(LoadTerms(out));
@@ -264,8 +264,7 @@ absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
     }
     ++counts_.duplicates;
     const bool same = at->second.at == row.at && at->second.in_octets == row.in_octets &&
-                      at->second.out_octets == row.out_octets &&
-                      at->second.item_id == row.item_id;
+                      at->second.out_octets == row.out_octets && at->second.item_id == row.item_id;
     if (!same) counts_.conflicts.push_back(absl::StrCat(record.source, "\x1f", record.id));
   }
   ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
@@ -278,9 +277,9 @@ absl::StatusOr<const DeckIndex*> Ingest::Index(const std::vector<std::string>& d
   if (index == nullptr) {
     std::vector<std::vector<DeckRate>> rates;
     for (const std::string& deck : decks) {
-      ASSIGN_OR_RETURN(const std::vector<DeckRateRow> rows,
-                       db::Select<DeckRateRow>(tx_, "WHERE deck = $1 ORDER BY prefix, valid_from",
-                                               deck));
+      ASSIGN_OR_RETURN(
+          const std::vector<DeckRateRow> rows,
+          db::Select<DeckRateRow>(tx_, "WHERE deck = $1 ORDER BY prefix, valid_from", deck));
       rates.emplace_back();
       for (const DeckRateRow& row : rows) {
         rates.back().push_back(ToRate(row));
@@ -339,14 +338,14 @@ absl::Status Ingest::Rate(const CallRecord& record, const Subjects& subjects,
     ASSIGN_OR_RETURN(const DeckIndex* index, Index(terms->decks));
     const CivilDay day = DateIn(record.answered, zones_.at(terms->time_zone));
     const DeckRate* rate = index->Find(*digits, day);
-    if (rate == nullptr) return wait("NO_RATE", "no rate for " + *digits + " on " + FormatDate(day));
+    if (rate == nullptr)
+      return wait("NO_RATE", "no rate for " + *digits + " on " + FormatDate(day));
     const size_t cut = rate->destination.find('\x1f');
     row.deck = rate->destination.substr(0, cut);
     row.destination = rate->destination.substr(cut + 1);
     row.prefix = rate->prefix;
     row.called = *digits;
-    row.billed_seconds =
-        BilledSeconds(record.seconds, rate->first_increment, rate->next_increment);
+    row.billed_seconds = BilledSeconds(record.seconds, rate->first_increment, rate->next_increment);
     row.cost_micros = CallCostMicros(*rate, record.seconds);
   }
   rated.push_back(std::move(row));

@@ -1,7 +1,7 @@
 #pragma once
 
-// The way of every usage record: whose is it (subject on its day), can it be rated, keep it once; or
-// let it wait with a reason.
+// The way of every usage record: whose is it (subject on its day), can it be rated, keep it once;
+// or let it wait with a reason.
 
 #include <map>
 #include <memory>
@@ -19,7 +19,7 @@ namespace broadbill::rating {
 
 // What an import or retry did.
 struct IngestCounts {
-  int64_t applied = 0;    // new records kept
+  int64_t applied = 0;  // new records kept
   int64_t duplicates = 0;
   int64_t waiting = 0;
   std::vector<std::string> conflicts;  // events with a known id and other content

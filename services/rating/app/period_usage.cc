@@ -28,13 +28,13 @@ absl::StatusOr<Query> ReadQuery(const pb::PeriodUsageQuery& in, const std::strin
   Query out;
   out.account_id = convert::ReadId("acc", in.account_id(), field + "account_id", violations);
   out.item_id = convert::ReadId("sub", in.item_id(), field + "item_id", violations);
-  out.days.start = convert::ReadDate(in.period().start_date(), field + "period.start_date",
-                                     violations);
+  out.days.start =
+      convert::ReadDate(in.period().start_date(), field + "period.start_date", violations);
   out.days.end = convert::ReadDate(in.period().end_date(), field + "period.end_date", violations);
   out.full = out.days;
   if (in.has_full_period()) {
-    out.full.start =
-        convert::ReadDate(in.full_period().start_date(), field + "full_period.start_date", violations);
+    out.full.start = convert::ReadDate(in.full_period().start_date(),
+                                       field + "full_period.start_date", violations);
     out.full.end =
         convert::ReadDate(in.full_period().end_date(), field + "full_period.end_date", violations);
   }
@@ -152,10 +152,10 @@ absl::Status AnswerData(const pb::PeriodUsageQuery& in, const Query& query, cons
   }
   ASSIGN_OR_RETURN(const int exponent,
                    CurrencyExponent(in.currency_code().empty() ? "USD" : in.currency_code()));
-  ASSIGN_OR_RETURN(const DataCharge charge,
-                   PriceData(FromProto(in.usage()), static_cast<int64_t>(total.in),
-                             static_cast<int64_t>(total.out), query.days.days(), query.full.days(),
-                             exponent));
+  ASSIGN_OR_RETURN(
+      const DataCharge charge,
+      PriceData(FromProto(in.usage()), static_cast<int64_t>(total.in),
+                static_cast<int64_t>(total.out), query.days.days(), query.full.days(), exponent));
   pb::DataUsage* data = out.mutable_data();
   data->set_meter(in.usage().meter().empty() ? "data" : in.usage().meter());
   data->set_bytes_in(static_cast<int64_t>(total.in));
@@ -202,8 +202,7 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
   if (request.queries_size() > 3000) return InvalidField("queries", "must be at most 3,000");
   std::vector<Query> queries;
   for (int i = 0; i < request.queries_size(); ++i) {
-    ASSIGN_OR_RETURN(Query query,
-                     ReadQuery(request.queries(i), absl::StrCat("queries[", i, "].")));
+    ASSIGN_OR_RETURN(Query query, ReadQuery(request.queries(i), absl::StrCat("queries[", i, "].")));
     queries.push_back(query);
   }
   pb::BatchGetPeriodUsageResponse response;

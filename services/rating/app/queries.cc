@@ -202,11 +202,12 @@ absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
       }
     }
   }
-  ASSIGN_OR_RETURN(const std::vector<EventRow> events,
-                   db::Select<EventRow>(tx, "WHERE item_id = $1 AND at >= $2 AND at < $3", item,
-                                        start, end));
+  ASSIGN_OR_RETURN(
+      const std::vector<EventRow> events,
+      db::Select<EventRow>(tx, "WHERE item_id = $1 AND at >= $2 AND at < $3", item, start, end));
   for (const EventRow& event : events) {
-    const auto bucket = std::upper_bound(bounds.begin(), bounds.end(), event.at) - bounds.begin() - 1;
+    const auto bucket =
+        std::upper_bound(bounds.begin(), bounds.end(), event.at) - bounds.begin() - 1;
     totals[static_cast<size_t>(bucket)].in += static_cast<uint64_t>(event.in_octets);
     totals[static_cast<size_t>(bucket)].out += static_cast<uint64_t>(event.out_octets);
   }
@@ -234,17 +235,18 @@ absl::StatusOr<pb::ListCallsResponse> RatingApp::ListCalls(const rpc::Context&,
   if (!page.after.empty()) {
     ASSIGN_OR_RETURN(after, Uuid::FromHex(page.after));
   }
-  const absl::Time start = request.has_start_time() ? convert::FromProto(request.start_time())
-                                                    : absl::UnixEpoch();
+  const absl::Time start =
+      request.has_start_time() ? convert::FromProto(request.start_time()) : absl::UnixEpoch();
   const absl::Time end = request.has_end_time() ? convert::FromProto(request.end_time())
                                                 : absl::FromUnixSeconds(32503680000);
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(std::vector<CallRow> rows,
-                   db::Select<CallRow>(tx,
-                                       "WHERE account_id = $1 AND ($2::uuid IS NULL OR item_id = $2) "
-                                       "AND answered_at >= $3 AND answered_at < $4 AND call_id > $5 "
-                                       "ORDER BY call_id LIMIT $6",
-                                       account, item, start, end, after, int64_t{page.size} + 1));
+  ASSIGN_OR_RETURN(
+      std::vector<CallRow> rows,
+      db::Select<CallRow>(tx,
+                          "WHERE account_id = $1 AND ($2::uuid IS NULL OR item_id = $2) "
+                          "AND answered_at >= $3 AND answered_at < $4 AND call_id > $5 "
+                          "ORDER BY call_id LIMIT $6",
+                          account, item, start, end, after, int64_t{page.size} + 1));
   pb::ListCallsResponse response;
   if (CutMore(rows, page.size)) {
     response.set_next_page_token(convert::MakePageToken(rows.back().call_id.ToHex()));

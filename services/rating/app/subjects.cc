@@ -17,10 +17,14 @@ CivilDay DayOr(const google::type::Date& date, CivilDay otherwise) {
 
 int16_t KindOf(accounts::Identifier::Kind kind) {
   switch (kind) {
-    case accounts::Identifier::RADIUS_USERNAME: return kRadiusUser;
-    case accounts::Identifier::TRUNK: return kTrunk;
-    case accounts::Identifier::METER_SUBJECT: return kMeterSubject;
-    default: return kDid;
+    case accounts::Identifier::RADIUS_USERNAME:
+      return kRadiusUser;
+    case accounts::Identifier::TRUNK:
+      return kTrunk;
+    case accounts::Identifier::METER_SUBJECT:
+      return kMeterSubject;
+    default:
+      return kDid;
   }
 }
 

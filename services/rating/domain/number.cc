@@ -60,8 +60,7 @@ std::optional<std::string> ToE164(std::string_view dialled, const DialPlan& plan
     return Checked(digits.substr(plan.international.size()));
   }
   std::string national = digits;
-  const bool trunked = StartsWith(national, plan.trunk) &&
-                       national.size() > plan.national_min &&
+  const bool trunked = StartsWith(national, plan.trunk) && national.size() > plan.national_min &&
                        national.size() - plan.trunk.size() >= plan.national_min;
   if (trunked) national.erase(0, plan.trunk.size());
   if (national.size() >= plan.national_min && national.size() <= plan.national_max) {

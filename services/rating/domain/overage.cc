@@ -24,8 +24,8 @@ absl::StatusOr<DataCharge> PriceData(const DataTerms& terms, int64_t bytes_in, i
   out.counted_bytes = terms.direction == Direction::kIn    ? bytes_in
                       : terms.direction == Direction::kOut ? bytes_out
                                                            : bytes_in + bytes_out;
-  const std::string used = absl::StrCat(Units(out.counted_bytes, terms.unit_bytes), " ",
-                                        terms.unit_name);
+  const std::string used =
+      absl::StrCat(Units(out.counted_bytes, terms.unit_bytes), " ", terms.unit_name);
   if (terms.unlimited) {
     out.derivation = used + ", unlimited";
     return out;

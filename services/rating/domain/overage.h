@@ -17,11 +17,11 @@ struct DataTerms {
   Direction direction = Direction::kBoth;
   int64_t unit_bytes = 1000000000;  // 10^9 for GB, 2^30 for GiB
   std::string unit_name = "GB";
-  Decimal allowance;                // units per whole period
+  Decimal allowance;  // units per whole period
   bool unlimited = false;
   bool prorate_allowance = false;
   Decimal block_size = Decimal::FromInt(1);  // units, > 0
-  Decimal block_price;              // major units of the currency
+  Decimal block_price;                       // major units of the currency
   std::optional<Decimal> maximum_charge;
 };
 

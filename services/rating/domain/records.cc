@@ -17,7 +17,8 @@ bool ToInt(std::string_view text, int64_t& out) {
 // "2026-03-01 12:00:00", with an offset where the file has one.
 bool ToTime(const std::string& text, absl::TimeZone zone, absl::Time& out) {
   std::string error;
-  for (const char* format : {"%Y-%m-%d %H:%M:%E*S", "%Y-%m-%d %H:%M:%E*S%Ez", "%Y-%m-%dT%H:%M:%E*S%Ez"}) {
+  for (const char* format :
+       {"%Y-%m-%d %H:%M:%E*S", "%Y-%m-%d %H:%M:%E*S%Ez", "%Y-%m-%dT%H:%M:%E*S%Ez"}) {
     if (absl::ParseTime(format, text, zone, &out, &error)) return true;
   }
   return false;
@@ -93,8 +94,10 @@ void AddDetailRecord(const Attributes& attributes, int64_t line, absl::TimeZone 
     return refuse("Acct-Session-Time", "is not a number of seconds");
   }
   // Input is what the access server received: the customer's upload.
-  record.sample.out_octets = (static_cast<uint64_t>(counters[2]) << 32) + static_cast<uint64_t>(counters[0]);
-  record.sample.in_octets = (static_cast<uint64_t>(counters[3]) << 32) + static_cast<uint64_t>(counters[1]);
+  record.sample.out_octets =
+      (static_cast<uint64_t>(counters[2]) << 32) + static_cast<uint64_t>(counters[0]);
+  record.sample.in_octets =
+      (static_cast<uint64_t>(counters[3]) << 32) + static_cast<uint64_t>(counters[1]);
   record.sample.wide = attributes.count(names[2]) > 0 || attributes.count(names[3]) > 0;
   out.records.push_back(std::move(record));
 }
@@ -149,12 +152,12 @@ absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::T
           row,
           {"acctsessionid", "username", "acctstarttime", "acctsessiontime", "acctinputoctets",
            "acctoutputoctets"},
-          {"radacctid", "acctuniqueid", "groupname", "realm", "nasipaddress", "nasportid",
-           "nasporttype", "acctupdatetime", "acctstoptime", "acctinterval", "acctauthentic",
-           "connectinfo_start", "connectinfo_stop", "calledstationid", "callingstationid",
-           "acctterminatecause", "servicetype", "framedprotocol", "framedipaddress",
-           "framedipv6address", "framedipv6prefix", "framedinterfaceid", "delegatedipv6prefix",
-           "class"}));
+          {"radacctid",        "acctuniqueid",      "groupname",           "realm",
+           "nasipaddress",     "nasportid",         "nasporttype",         "acctupdatetime",
+           "acctstoptime",     "acctinterval",      "acctauthentic",       "connectinfo_start",
+           "connectinfo_stop", "calledstationid",   "callingstationid",    "acctterminatecause",
+           "servicetype",      "framedprotocol",    "framedipaddress",     "framedipv6address",
+           "framedipv6prefix", "framedinterfaceid", "delegatedipv6prefix", "class"}));
   while (reader.Next(row)) {
     ++out.read;
     RadiusRecord record;
@@ -166,7 +169,8 @@ absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::T
     int64_t down = 0;
     absl::Time start;
     const auto refuse = [&](const char* column, const char* message) {
-      out.errors.push_back({row.line, column, header.Get(row, column), "MALFORMED_RECORD", message});
+      out.errors.push_back(
+          {row.line, column, header.Get(row, column), "MALFORMED_RECORD", message});
     };
     if (record.user_name.empty()) {
       refuse("username", "must not be empty");
@@ -195,8 +199,9 @@ absl::StatusOr<Parsed<UsageEventRecord>> ParseEvents(std::string_view text) {
   csv::Reader reader(text);
   csv::Row row;
   reader.Next(row);
-  ASSIGN_OR_RETURN(const csv::Header header,
-                   csv::Header::Make(row, {"id", "source", "subject", "time", "quantity"}, {"type"}));
+  ASSIGN_OR_RETURN(
+      const csv::Header header,
+      csv::Header::Make(row, {"id", "source", "subject", "time", "quantity"}, {"type"}));
   while (reader.Next(row)) {
     ++out.read;
     UsageEventRecord record;
@@ -206,7 +211,8 @@ absl::StatusOr<Parsed<UsageEventRecord>> ParseEvents(std::string_view text) {
     record.subject = header.Get(row, "subject");
     record.type = header.Get(row, "type").empty() ? "data" : header.Get(row, "type");
     const auto refuse = [&](const char* column, const char* message) {
-      out.errors.push_back({row.line, column, header.Get(row, column), "MALFORMED_RECORD", message});
+      out.errors.push_back(
+          {row.line, column, header.Get(row, column), "MALFORMED_RECORD", message});
     };
     if (record.id.empty()) {
       refuse("id", "must not be empty");

@@ -31,8 +31,8 @@ void Normalise(SessionGeneration& generation) {
   std::vector<UsageSample> out;
   for (UsageSample& sample : samples) {
     if (!out.empty() && out.back().session_seconds == sample.session_seconds) {
-      const bool same = out.back().in_octets == sample.in_octets &&
-                        out.back().out_octets == sample.out_octets;
+      const bool same =
+          out.back().in_octets == sample.in_octets && out.back().out_octets == sample.out_octets;
       if (!same) ++generation.flagged;
       out.back().in_octets = std::max(out.back().in_octets, sample.in_octets);
       out.back().out_octets = std::max(out.back().out_octets, sample.out_octets);

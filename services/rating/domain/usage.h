@@ -32,22 +32,22 @@ struct Octets {
 
 // One use of a session id: a NAS may use it again after a reboot.
 struct SessionGeneration {
-  absl::Time start;                   // implied: at − session_seconds of its earliest sample
-  std::vector<UsageSample> samples;   // ascending session time, counters unwrapped and monotone
-  int flagged = 0;                    // readings that were corrected (wrap, decrease, conflict)
+  absl::Time start;                  // implied: at − session_seconds of its earliest sample
+  std::vector<UsageSample> samples;  // ascending session time, counters unwrapped and monotone
+  int flagged = 0;                   // readings that were corrected (wrap, decrease, conflict)
 };
 
 // Two readings are of one generation when their implied starts differ by at most this much.
 inline constexpr absl::Duration kStartTolerance = absl::Seconds(5);
 
 // Groups the readings of one (source, session id) into generations. Equal session time with other
-// counters: the larger counts. A lower later 32-bit reading wrapped (+2^32); a lower 64-bit one is a
-// fault, the larger stays. Both are counted in `flagged`.
+// counters: the larger counts. A lower later 32-bit reading wrapped (+2^32); a lower 64-bit one is
+// a fault, the larger stays. Both are counted in `flagged`.
 std::vector<SessionGeneration> Generations(std::vector<UsageSample> samples);
 
 // The octets of a generation in each interval [boundaries[i], boundaries[i+1]); the usage between
-// two readings is spread evenly over the time between them and cut by cumulative floor, so the parts
-// sum to the whole exactly. Usage outside all intervals is left out. Boundaries ascend.
+// two readings is spread evenly over the time between them and cut by cumulative floor, so the
+// parts sum to the whole exactly. Usage outside all intervals is left out. Boundaries ascend.
 std::vector<Octets> SplitOctets(const SessionGeneration& generation,
                                 const std::vector<absl::Time>& boundaries);
 

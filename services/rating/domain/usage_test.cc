@@ -1,8 +1,7 @@
 #include "services/rating/domain/usage.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <random>
 
 namespace broadbill::rating {

@@ -55,8 +55,8 @@ struct SampleRow {
         db::Col("account_id", &SampleRow::account_id), db::Col("item_id", &SampleRow::item_id),
         db::Col("session_id", &SampleRow::session_id), db::Col("at", &SampleRow::at),
         db::Col("session_seconds", &SampleRow::session_seconds),
-        db::Col("in_octets", &SampleRow::in_octets),
-        db::Col("out_octets", &SampleRow::out_octets), db::Col("wide", &SampleRow::wide));
+        db::Col("in_octets", &SampleRow::in_octets), db::Col("out_octets", &SampleRow::out_octets),
+        db::Col("wide", &SampleRow::wide));
   }
 };
 
@@ -92,8 +92,7 @@ struct CallRow {
         db::Col("account_id", &CallRow::account_id), db::Col("item_id", &CallRow::item_id),
         db::Col("inbound", &CallRow::inbound), db::Col("calling", &CallRow::calling),
         db::Col("called", &CallRow::called), db::Col("answered_at", &CallRow::answered_at),
-        db::Col("seconds", &CallRow::seconds),
-        db::Col("billed_seconds", &CallRow::billed_seconds),
+        db::Col("seconds", &CallRow::seconds), db::Col("billed_seconds", &CallRow::billed_seconds),
         db::Col("destination", &CallRow::destination), db::Col("deck", &CallRow::deck),
         db::Col("prefix", &CallRow::prefix), db::Col("cost_micros", &CallRow::cost_micros),
         db::Col("currency", &CallRow::currency));
@@ -123,16 +122,16 @@ struct DeckRateRow {
   bool operator==(const DeckRateRow&) const = default;
   static constexpr char kTable[] = "deck_rate";
   static constexpr auto Columns() {
-    return std::make_tuple(
-        db::Col("deck", &DeckRateRow::deck), db::Col("prefix", &DeckRateRow::prefix),
-        db::Col("valid_from", &DeckRateRow::valid_from),
-        db::Col("valid_to", &DeckRateRow::valid_to),
-        db::Col("destination", &DeckRateRow::destination),
-        db::Col("connect_micros", &DeckRateRow::connect_micros),
-        db::Col("per_minute_micros", &DeckRateRow::per_minute_micros),
-        db::Col("first_increment", &DeckRateRow::first_increment),
-        db::Col("next_increment", &DeckRateRow::next_increment),
-        db::Col("minimum_micros", &DeckRateRow::minimum_micros));
+    return std::make_tuple(db::Col("deck", &DeckRateRow::deck),
+                           db::Col("prefix", &DeckRateRow::prefix),
+                           db::Col("valid_from", &DeckRateRow::valid_from),
+                           db::Col("valid_to", &DeckRateRow::valid_to),
+                           db::Col("destination", &DeckRateRow::destination),
+                           db::Col("connect_micros", &DeckRateRow::connect_micros),
+                           db::Col("per_minute_micros", &DeckRateRow::per_minute_micros),
+                           db::Col("first_increment", &DeckRateRow::first_increment),
+                           db::Col("next_increment", &DeckRateRow::next_increment),
+                           db::Col("minimum_micros", &DeckRateRow::minimum_micros));
   }
 };
 

@@ -16,7 +16,8 @@ namespace {
 
 std::string VersionOf(const std::string& given, const std::string& source) {
   if (!given.empty()) return given;
-  std::string out = source.substr(source.rfind('/') == std::string::npos ? 0 : source.rfind('/') + 1);
+  std::string out =
+      source.substr(source.rfind('/') == std::string::npos ? 0 : source.rfind('/') + 1);
   return out.substr(0, out.rfind('.'));
 }
 
@@ -69,12 +70,12 @@ absl::StatusOr<RateFile> FromCsv(const std::string& content, const std::string& 
   csv::Reader reader(content);
   csv::Row row;
   reader.Next(row);
-  ASSIGN_OR_RETURN(const csv::Header header,
-                   csv::Header::Make(row,
-                                     {"jurisdiction_code", "jurisdiction_name", "level", "tax_code",
-                                      "tax_name", "rate"},
-                                     {"parent_code", "valid_from", "valid_to", "tax_classes",
-                                      "amount", "base_factor", "rounding"}));
+  ASSIGN_OR_RETURN(
+      const csv::Header header,
+      csv::Header::Make(
+          row, {"jurisdiction_code", "jurisdiction_name", "level", "tax_code", "tax_name", "rate"},
+          {"parent_code", "valid_from", "valid_to", "tax_classes", "amount", "base_factor",
+           "rounding"}));
   static const std::map<std::string, int32_t> kLevels = {
       {"country", 1}, {"state", 2}, {"county", 3}, {"city", 4}, {"district", 5}};
   while (reader.Next(row)) {
@@ -83,15 +84,15 @@ absl::StatusOr<RateFile> FromCsv(const std::string& content, const std::string& 
       out.errors.push_back({row.line, column, header.Get(row, column), "INVALID_VALUE", message});
     };
     const auto level = kLevels.find(header.Get(row, "level"));
-    const auto rate = Decimal::Parse(header.Get(row, "rate").empty() ? "0" : header.Get(row, "rate"));
+    const auto rate =
+        Decimal::Parse(header.Get(row, "rate").empty() ? "0" : header.Get(row, "rate"));
     const auto amount =
         Decimal::Parse(header.Get(row, "amount").empty() ? "0" : header.Get(row, "amount"));
     const auto from = header.Get(row, "valid_from").empty()
                           ? absl::StatusOr<CivilDay>(CivilDay(1970, 1, 1))
                           : ParseDate(header.Get(row, "valid_from"));
-    const auto to = header.Get(row, "valid_to").empty()
-                        ? absl::StatusOr<CivilDay>(CivilDay::max())
-                        : ParseDate(header.Get(row, "valid_to"));
+    const auto to = header.Get(row, "valid_to").empty() ? absl::StatusOr<CivilDay>(CivilDay::max())
+                                                        : ParseDate(header.Get(row, "valid_to"));
     const std::string code = header.Get(row, "jurisdiction_code");
     if (code.empty()) {
       refuse("jurisdiction_code", "must not be empty");
@@ -176,10 +177,9 @@ absl::StatusOr<ImportResult> TaxApp::ImportRates(const rpc::Context& context,
           if (had != known.end()) {
             ++changed;
             if (out.differences_size() < 200) {
-              out.add_differences(absl::StrCat(row.jurisdiction_code, " ", row.tax_code, " from ",
-                                               FormatDate(row.valid_from), ": ",
-                                               had->second.rate.ToString(), " → ",
-                                               row.rate.ToString()));
+              out.add_differences(absl::StrCat(
+                  row.jurisdiction_code, " ", row.tax_code, " from ", FormatDate(row.valid_from),
+                  ": ", had->second.rate.ToString(), " → ", row.rate.ToString()));
             }
           }
           fresh[key] = row;
@@ -265,7 +265,8 @@ absl::StatusOr<AreaFile> AreasFromCsv(const std::string& content, const std::str
       refuse("jurisdictions", "must name at least one jurisdiction");
     } else if (!from.ok() && !header.Get(row, "valid_from").empty()) {
       refuse("valid_from", "must be a date like 2026-03-01");
-    } else if (area.valid_to <= area.valid_from || (!to.ok() && !header.Get(row, "valid_to").empty())) {
+    } else if (area.valid_to <= area.valid_from ||
+               (!to.ok() && !header.Get(row, "valid_to").empty())) {
       refuse("valid_to", "must be a date after valid_from");
     } else {
       out.rows.push_back(std::move(area));
@@ -328,9 +329,8 @@ absl::StatusOr<pb::TaxRule> TaxApp::CreateTaxRule(const rpc::Context& context,
     row.base_factor = convert::ReadDecimal(in.base_factor(), "rule.base_factor", violations);
   }
   row.rounding = in.rounding() == pb::TaxRule::ROUNDING_UNSPECIFIED ? 1 : in.rounding();
-  row.round_level = in.rounding_level() == pb::TaxRule::ROUNDING_LEVEL_UNSPECIFIED
-                        ? 1
-                        : in.rounding_level();
+  row.round_level =
+      in.rounding_level() == pb::TaxRule::ROUNDING_LEVEL_UNSPECIFIED ? 1 : in.rounding_level();
   row.valid_from = convert::ReadOptionalDate(in.valid_from(), "rule.valid_from", violations)
                        .value_or(CivilDay(1970, 1, 1));
   row.valid_to = convert::ReadOptionalDate(in.valid_to(), "rule.valid_to", violations)
@@ -359,8 +359,13 @@ absl::StatusOr<pb::Taxability> TaxApp::SetTaxability(const rpc::Context& context
   Violations violations;
   violations.Require(in.treatment() != pb::Taxability::TREATMENT_UNSPECIFIED, "entry.treatment",
                      "is required");
-  TaxabilityRow row{in.jurisdiction_code(), in.tax_code(), in.tax_class(), in.customer_class(),
-                    in.treatment() == pb::Taxability::TAXABLE, in.treatment(), in.reason(),
+  TaxabilityRow row{in.jurisdiction_code(),
+                    in.tax_code(),
+                    in.tax_class(),
+                    in.customer_class(),
+                    in.treatment() == pb::Taxability::TAXABLE,
+                    in.treatment(),
+                    in.reason(),
                     convert::ReadOptionalDate(in.valid_from(), "entry.valid_from", violations)
                         .value_or(CivilDay(1970, 1, 1)),
                     convert::ReadOptionalDate(in.valid_to(), "entry.valid_to", violations)

@@ -13,10 +13,14 @@ namespace {
 
 Rounding RoundingOf(int32_t rounding) {
   switch (rounding) {
-    case pb::TaxRule::HALF_EVEN: return Rounding::kHalfEven;
-    case pb::TaxRule::DOWN: return Rounding::kDown;
-    case pb::TaxRule::UP: return Rounding::kUp;
-    default: return Rounding::kHalfAwayFromZero;
+    case pb::TaxRule::HALF_EVEN:
+      return Rounding::kHalfEven;
+    case pb::TaxRule::DOWN:
+      return Rounding::kDown;
+    case pb::TaxRule::UP:
+      return Rounding::kUp;
+    default:
+      return Rounding::kHalfAwayFromZero;
   }
 }
 
@@ -45,7 +49,8 @@ absl::StatusOr<std::shared_ptr<const TaxData>> TaxData::Load(db::Tx& tx) {
   out->name = state.Get<std::string>(0, 1);
   ASSIGN_OR_RETURN(const auto jurisdictions, db::Select<JurisdictionRow>(tx, ""));
   for (const JurisdictionRow& row : jurisdictions) out->jurisdictions[row.code] = row;
-  ASSIGN_OR_RETURN(const auto rules, db::Select<RuleRow>(tx, "ORDER BY jurisdiction_code, tax_code"));
+  ASSIGN_OR_RETURN(const auto rules,
+                   db::Select<RuleRow>(tx, "ORDER BY jurisdiction_code, tax_code"));
   for (const RuleRow& row : rules) {
     const JurisdictionRow& jurisdiction = out->jurisdictions[row.jurisdiction_code];
     auto rule = std::make_unique<Rule>();
@@ -62,8 +67,8 @@ absl::StatusOr<std::shared_ptr<const TaxData>> TaxData::Load(db::Tx& tx) {
     rule->amount = row.amount;
     rule->base_factor = row.base_factor;
     rule->rounding = RoundingOf(row.rounding);
-    rule->round_level = row.round_level == pb::TaxRule::EACH_LINE ? RoundLevel::kEachLine
-                                                                  : RoundLevel::kDocument;
+    rule->round_level =
+        row.round_level == pb::TaxRule::EACH_LINE ? RoundLevel::kEachLine : RoundLevel::kDocument;
     rule->valid = ValidOf(row.valid_from, row.valid_to);
     rule->tax_classes = row.tax_classes;
     rule->customer_classes = row.customer_classes;
@@ -119,7 +124,8 @@ Area TaxData::Resolve(const broadbill::common::v1::Address& address, CivilDay da
   }
   for (const std::string& city : {Lower(address.city()), std::string()}) {
     for (const std::string& region : {address.region(), std::string()}) {
-      const auto [first, last] = by_city_.equal_range(absl::StrCat(country, "|", region, "|", city));
+      const auto [first, last] =
+          by_city_.equal_range(absl::StrCat(country, "|", region, "|", city));
       for (auto it = first; it != last; ++it) {
         offer(boundaries_[it->second],
               city.empty() && region.empty() ? pb::COUNTRY_ONLY : pb::CITY_STATE);
@@ -129,11 +135,11 @@ Area TaxData::Resolve(const broadbill::common::v1::Address& address, CivilDay da
   if (best == nullptr) return out;
   out.codes = best->codes;
   std::sort(out.codes.begin(), out.codes.end());
-  out.matched = best->zip_low.empty()
-                    ? best->city
-                    : absl::StrCat(best->zip_low, best->plus4_low.empty() ? "" : "-",
-                                   best->plus4_low, "..", best->zip_high,
-                                   best->plus4_high.empty() ? "" : "-", best->plus4_high);
+  out.matched =
+      best->zip_low.empty()
+          ? best->city
+          : absl::StrCat(best->zip_low, best->plus4_low.empty() ? "" : "-", best->plus4_low, "..",
+                         best->zip_high, best->plus4_high.empty() ? "" : "-", best->plus4_high);
   out.data_version = best->data_version;
   out.valid = ValidOf(best->valid_from, best->valid_to);
   return out;
@@ -170,10 +176,11 @@ absl::StatusOr<pb::ListJurisdictionsResponse> TaxApp::ListJurisdictions(
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const std::string after, convert::ReadPageToken(request.page_token()));
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(auto rows, db::Select<JurisdictionRow>(tx,
-                                                          "WHERE code > $1 AND starts_with(code, $2) "
-                                                          "ORDER BY code LIMIT $3",
-                                                          after, request.code(), int64_t{size} + 1));
+  ASSIGN_OR_RETURN(auto rows,
+                   db::Select<JurisdictionRow>(tx,
+                                               "WHERE code > $1 AND starts_with(code, $2) "
+                                               "ORDER BY code LIMIT $3",
+                                               after, request.code(), int64_t{size} + 1));
   pb::ListJurisdictionsResponse response;
   if (rows.size() > static_cast<size_t>(size)) {
     rows.resize(static_cast<size_t>(size));
@@ -183,8 +190,8 @@ absl::StatusOr<pb::ListJurisdictionsResponse> TaxApp::ListJurisdictions(
   return response;
 }
 
-absl::StatusOr<pb::ListTaxRulesResponse> TaxApp::ListTaxRules(const rpc::Context&,
-                                                              const pb::ListTaxRulesRequest& request) {
+absl::StatusOr<pb::ListTaxRulesResponse> TaxApp::ListTaxRules(
+    const rpc::Context&, const pb::ListTaxRulesRequest& request) {
   Violations violations;
   const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
   const auto as_of = convert::ReadOptionalDate(request.as_of(), "as_of", violations);
@@ -200,13 +207,13 @@ absl::StatusOr<pb::ListTaxRulesResponse> TaxApp::ListTaxRules(const rpc::Context
     if (row.jurisdiction_id.ToText("jur") == request.jurisdiction_id()) code = key;
   }
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(auto rows,
-                   db::Select<RuleRow>(tx,
-                                       "WHERE rule_id > $1 AND ($2 = '' OR jurisdiction_code = $2) AND "
-                                       "($3 = '' OR tax_code = $3) AND ($4::date IS NULL OR "
-                                       "(valid_from <= $4 AND valid_to > $4)) "
-                                       "ORDER BY rule_id LIMIT $5",
-                                       after, code, request.tax_code(), as_of, int64_t{size} + 1));
+  ASSIGN_OR_RETURN(auto rows, db::Select<RuleRow>(
+                                  tx,
+                                  "WHERE rule_id > $1 AND ($2 = '' OR jurisdiction_code = $2) AND "
+                                  "($3 = '' OR tax_code = $3) AND ($4::date IS NULL OR "
+                                  "(valid_from <= $4 AND valid_to > $4)) "
+                                  "ORDER BY rule_id LIMIT $5",
+                                  after, code, request.tax_code(), as_of, int64_t{size} + 1));
   pb::ListTaxRulesResponse response;
   if (rows.size() > static_cast<size_t>(size)) {
     rows.resize(static_cast<size_t>(size));
@@ -233,9 +240,9 @@ absl::StatusOr<pb::ListExemptionsResponse> TaxApp::ListExemptions(
   const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<ExemptionRow>(tx, "WHERE account_id = $1 ORDER BY exemption_id",
-                                            account));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      db::Select<ExemptionRow>(tx, "WHERE account_id = $1 ORDER BY exemption_id", account));
   pb::ListExemptionsResponse response;
   for (const ExemptionRow& row : rows) {
     pb::Exemption* out = response.add_exemptions();
@@ -259,9 +266,9 @@ absl::StatusOr<pb::ResolveAddressResponse> TaxApp::ResolveAddress(
   ASSIGN_OR_RETURN(const auto data, Data());
   const Area area = data->Resolve(request.address(), day);
   if (area.codes.empty()) {
-    return NotFoundError("NO_TAX_AREA", "no boundary data covers " +
-                                            request.address().postal_code() + " on " +
-                                            FormatDate(day));
+    return NotFoundError(
+        "NO_TAX_AREA",
+        "no boundary data covers " + request.address().postal_code() + " on " + FormatDate(day));
   }
   pb::ResolveAddressResponse response;
   response.set_area_id(absl::StrJoin(area.codes, "+"));
@@ -367,11 +374,10 @@ absl::StatusOr<pb::BatchCalculateResponse> TaxApp::BatchCalculate(
         problem->set_line_id(line.line_id());
         problem->set_reason("NO_TAX_AREA");
         const auto address = addresses.find(line.location_id());
-        problem->set_message(
-            address == addresses.end()
-                ? "the line has no service location"
-                : "no tax area covers " + address->second->postal_code() + " " +
-                      address->second->city());
+        problem->set_message(address == addresses.end()
+                                 ? "the line has no service location"
+                                 : "no tax area covers " + address->second->postal_code() + " " +
+                                       address->second->city());
       }
       lines.push_back({line.tax_class(), line.location_id(), line.net_minor(), area->second});
     }

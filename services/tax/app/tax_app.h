@@ -51,8 +51,8 @@ class TaxData {
   std::vector<std::unique_ptr<Rule>> rules_;
   std::multimap<std::string, const Rule*> by_code_;
   std::vector<BoundaryRow> boundaries_;
-  std::multimap<std::string, size_t> by_zip_;   // ZIP5 rows whose range is one ZIP
-  std::vector<size_t> ranges_;                  // other ZIP rows
+  std::multimap<std::string, size_t> by_zip_;  // ZIP5 rows whose range is one ZIP
+  std::vector<size_t> ranges_;                 // other ZIP rows
   std::multimap<std::string, size_t> by_city_;
   mutable absl::Mutex mutex_;
   mutable std::map<std::string, std::unique_ptr<std::vector<const Rule*>>> compiled_
@@ -69,7 +69,8 @@ class TaxApp {
   absl::StatusOr<ImportResult> ImportBoundaries(const rpc::Context&,
                                                 const pb::ImportBoundariesRequest&);
   absl::StatusOr<pb::TaxRule> CreateTaxRule(const rpc::Context&, const pb::CreateTaxRuleRequest&);
-  absl::StatusOr<pb::Taxability> SetTaxability(const rpc::Context&, const pb::SetTaxabilityRequest&);
+  absl::StatusOr<pb::Taxability> SetTaxability(const rpc::Context&,
+                                               const pb::SetTaxabilityRequest&);
   absl::StatusOr<pb::Exemption> CreateExemption(const rpc::Context&,
                                                 const pb::CreateExemptionRequest&);
 

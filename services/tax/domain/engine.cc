@@ -24,12 +24,12 @@ const Taxability* Find(const std::vector<Taxability>& entries, const Rule& rule,
   const Taxability* best = nullptr;
   size_t best_score = 0;
   for (const Taxability& entry : entries) {
-    const bool speaks = Covers(entry.jurisdiction_prefix, rule.jurisdiction_code) &&
-                        (entry.tax_code.empty() || entry.tax_code == rule.tax_code) &&
-                        (entry.tax_class.empty() || entry.tax_class == tax_class) &&
-                        (entry.customer_class.empty() ||
-                         entry.customer_class == profile.customer_class) &&
-                        entry.valid.Contains(profile.date);
+    const bool speaks =
+        Covers(entry.jurisdiction_prefix, rule.jurisdiction_code) &&
+        (entry.tax_code.empty() || entry.tax_code == rule.tax_code) &&
+        (entry.tax_class.empty() || entry.tax_class == tax_class) &&
+        (entry.customer_class.empty() || entry.customer_class == profile.customer_class) &&
+        entry.valid.Contains(profile.date);
     if (!speaks) continue;
     const size_t score = 1 + entry.jurisdiction_prefix.size() + (entry.tax_code.empty() ? 0 : 100) +
                          (entry.customer_class.empty() ? 0 : 100) +
@@ -54,8 +54,9 @@ std::pair<Decimal, std::string> ExemptShare(const Rule& rule, const TaxableLine&
         Listed(exemption.tax_classes, line.tax_class) &&
         (exemption.location_id.empty() || exemption.location_id == line.location_id) &&
         (exemption.jurisdiction_codes.empty() ||
-         std::any_of(exemption.jurisdiction_codes.begin(), exemption.jurisdiction_codes.end(),
-                     [&](const std::string& code) { return Covers(code, rule.jurisdiction_code); }));
+         std::any_of(
+             exemption.jurisdiction_codes.begin(), exemption.jurisdiction_codes.end(),
+             [&](const std::string& code) { return Covers(code, rule.jurisdiction_code); }));
     if (applies && exemption.percent > share) {
       share = exemption.percent;
       reason = exemption.reason;
@@ -75,9 +76,9 @@ absl::Status AddLine(size_t index, const TaxableLine& line, const Rule& rule,
     out.exempt_reason = entry->reason;
   } else {
     const auto [percent, reason] = ExemptShare(rule, line, profile);
-    ASSIGN_OR_RETURN(share.exempt, (Fraction::Of(line.net) * Fraction::Of(percent) *
-                                    Fraction::Ratio(1, 100))
-                                       .Round());
+    ASSIGN_OR_RETURN(
+        share.exempt,
+        (Fraction::Of(line.net) * Fraction::Of(percent) * Fraction::Ratio(1, 100)).Round());
     if (share.exempt != 0) out.exempt_reason = reason;
     share.base = line.net - share.exempt;
   }
@@ -128,8 +129,8 @@ absl::Status Finish(const Rule& rule, int exponent, TaxAmount& out) {
   std::vector<int64_t> weights;
   int64_t negative = 0;
   for (const LineShare& share : out.shares) {
-    weights.push_back(std::max<int64_t>(0, rule.kind == RuleKind::kFixed ? (share.base > 0 ? 1 : 0)
-                                                                         : share.base));
+    weights.push_back(std::max<int64_t>(
+        0, rule.kind == RuleKind::kFixed ? (share.base > 0 ? 1 : 0) : share.base));
     if (share.base < 0 && rule.kind != RuleKind::kFixed) {
       // Lines below zero (discounts) carry their own rounded share.
       const size_t at = weights.size() - 1;

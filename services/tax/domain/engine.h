@@ -23,14 +23,14 @@ struct Rule {
   int level = 0;  // 1 country … 5 district
   std::string tax_code, name, category;
   RuleKind kind = RuleKind::kPercentOfNet;
-  Decimal rate;                                // percent
-  Decimal amount;                              // kFixed: major units a line
-  Decimal base_factor = Decimal::FromInt(1);   // share of the base that is taxed
+  Decimal rate;                               // percent
+  Decimal amount;                             // kFixed: major units a line
+  Decimal base_factor = Decimal::FromInt(1);  // share of the base that is taxed
   Rounding rounding = Rounding::kHalfAwayFromZero;
   RoundLevel round_level = RoundLevel::kDocument;
-  DateInterval valid;                          // tax dates; end = CivilDay::max() while open
-  std::vector<std::string> tax_classes;        // empty: all
-  std::vector<std::string> customer_classes;   // empty: all
+  DateInterval valid;                         // tax dates; end = CivilDay::max() while open
+  std::vector<std::string> tax_classes;       // empty: all
+  std::vector<std::string> customer_classes;  // empty: all
 };
 
 // Says that a class is not taxed (or is, against a broader entry).
@@ -55,7 +55,7 @@ struct Exemption {
 struct TaxableLine {
   std::string tax_class;
   std::string location_id;
-  int64_t net = 0;                            // minor units
+  int64_t net = 0;                                  // minor units
   const std::vector<const Rule*>* rules = nullptr;  // of its area; nullptr: area unknown
 };
 
@@ -66,10 +66,10 @@ struct LineShare {
 
 struct TaxAmount {
   const Rule* rule = nullptr;
-  int64_t base = 0;      // taxed net
-  int64_t exempt = 0;    // net that a reason kept out
+  int64_t base = 0;    // taxed net
+  int64_t exempt = 0;  // net that a reason kept out
   std::string exempt_reason;
-  Fraction unrounded;    // minor units
+  Fraction unrounded;  // minor units
   int64_t amount = 0;
   std::vector<LineShare> shares;
 };

@@ -30,11 +30,11 @@ SstRates ParseSstRates(std::string_view text);
 
 struct Boundary {
   std::string country = "US";
-  std::string region;              // "" = not compared
-  std::string zip_low, zip_high;   // ZIP5
+  std::string region;                 // "" = not compared
+  std::string zip_low, zip_high;      // ZIP5
   std::string plus4_low, plus4_high;  // "" = whole ZIP
-  std::string city;                // lower case; "" = by ZIP
-  std::vector<std::string> codes;  // jurisdictions, from the state down
+  std::string city;                   // lower case; "" = by ZIP
+  std::vector<std::string> codes;     // jurisdictions, from the state down
   DateInterval valid;
   int64_t line = 0;
 };

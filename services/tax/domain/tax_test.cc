@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-
 #include <fstream>
 #include <sstream>
 
@@ -39,7 +38,8 @@ TEST_CASE("each jurisdiction's tax once per document, spread over the lines") {
   const Rule state = Percent("US-27", "6.875", 2);
   const Rule city = Percent("US-27-01-43000", "0.5", 4);
   const std::vector<const Rule*> rules = {&state, &city};
-  const auto taxes = Calculate({{"voice", "", 2495, &rules}, {"equipment", "", 999, &rules}}, {}, kProfile);
+  const auto taxes =
+      Calculate({{"voice", "", 2495, &rules}, {"equipment", "", 999, &rules}}, {}, kProfile);
   REQUIRE(taxes.ok());
   REQUIRE(taxes->size() == 2);
   // 34.94 × 6.875 % = 2.402125; × 0.5 % = 0.1747.
@@ -80,8 +80,8 @@ TEST_CASE("internet access is not taxable; certificates exempt in part") {
   const Rule state = Percent("US-27", "6.875", 2);
   const std::vector<const Rule*> rules = {&state};
   const std::vector<Taxability> itfa = {{"US", "", "internet_access", "", false, "ITFA", kAlways}};
-  const auto taxes =
-      Calculate({{"internet_access", "", 7999, &rules}, {"voice", "", 1000, &rules}}, itfa, kProfile);
+  const auto taxes = Calculate({{"internet_access", "", 7999, &rules}, {"voice", "", 1000, &rules}},
+                               itfa, kProfile);
   REQUIRE(taxes->size() == 1);
   CHECK(taxes->at(0).base == 1000);
   CHECK(taxes->at(0).exempt == 7999);
@@ -100,10 +100,13 @@ TEST_CASE("internet access is not taxable; certificates exempt in part") {
 TEST_CASE("negative documents mirror positive ones, discounts lower the base") {
   const Rule state = Percent("US-27", "6.875", 2);
   const std::vector<const Rule*> rules = {&state};
-  const int64_t positive = Total(*Calculate({{"voice", "", 2495, &rules}, {"voice", "", 333, &rules}}, {}, kProfile));
-  const int64_t negative = Total(*Calculate({{"voice", "", -2495, &rules}, {"voice", "", -333, &rules}}, {}, kProfile));
+  const int64_t positive =
+      Total(*Calculate({{"voice", "", 2495, &rules}, {"voice", "", 333, &rules}}, {}, kProfile));
+  const int64_t negative =
+      Total(*Calculate({{"voice", "", -2495, &rules}, {"voice", "", -333, &rules}}, {}, kProfile));
   CHECK(positive == -negative);
-  CHECK(Total(*Calculate({{"voice", "", 10000, &rules}, {"voice", "", -2000, &rules}}, {}, kProfile)) == 550);
+  CHECK(Total(*Calculate({{"voice", "", 10000, &rules}, {"voice", "", -2000, &rules}}, {},
+                         kProfile)) == 550);
 }
 
 TEST_CASE("Streamlined files: dates become exclusive, bad rows are listed by line") {

@@ -40,8 +40,7 @@ struct RuleRow {
         db::Col("amount", &R::amount), db::Col("base_factor", &R::base_factor),
         db::Col("rounding", &R::rounding), db::Col("round_level", &R::round_level),
         db::Col("valid_from", &R::valid_from), db::Col("valid_to", &R::valid_to),
-        db::Col("tax_classes", &R::tax_classes),
-        db::Col("customer_classes", &R::customer_classes),
+        db::Col("tax_classes", &R::tax_classes), db::Col("customer_classes", &R::customer_classes),
         db::Col("data_version", &R::data_version));
   }
 };
@@ -55,12 +54,12 @@ struct TaxabilityRow {
   static constexpr char kTable[] = "taxability";
   static constexpr auto Columns() {
     using R = TaxabilityRow;
-    return std::make_tuple(
-        db::Col("jurisdiction_prefix", &R::jurisdiction_prefix),
-        db::Col("tax_code", &R::tax_code), db::Col("tax_class", &R::tax_class),
-        db::Col("customer_class", &R::customer_class), db::Col("taxable", &R::taxable),
-        db::Col("treatment", &R::treatment), db::Col("reason", &R::reason),
-        db::Col("valid_from", &R::valid_from), db::Col("valid_to", &R::valid_to));
+    return std::make_tuple(db::Col("jurisdiction_prefix", &R::jurisdiction_prefix),
+                           db::Col("tax_code", &R::tax_code), db::Col("tax_class", &R::tax_class),
+                           db::Col("customer_class", &R::customer_class),
+                           db::Col("taxable", &R::taxable), db::Col("treatment", &R::treatment),
+                           db::Col("reason", &R::reason), db::Col("valid_from", &R::valid_from),
+                           db::Col("valid_to", &R::valid_to));
   }
 };
 
@@ -72,13 +71,13 @@ struct BoundaryRow {
   static constexpr char kTable[] = "boundary";
   static constexpr auto Columns() {
     using R = BoundaryRow;
-    return std::make_tuple(
-        db::Col("country", &R::country), db::Col("region", &R::region),
-        db::Col("zip_low", &R::zip_low), db::Col("zip_high", &R::zip_high),
-        db::Col("plus4_low", &R::plus4_low), db::Col("plus4_high", &R::plus4_high),
-        db::Col("city", &R::city), db::Col("codes", &R::codes),
-        db::Col("valid_from", &R::valid_from), db::Col("valid_to", &R::valid_to),
-        db::Col("data_version", &R::data_version));
+    return std::make_tuple(db::Col("country", &R::country), db::Col("region", &R::region),
+                           db::Col("zip_low", &R::zip_low), db::Col("zip_high", &R::zip_high),
+                           db::Col("plus4_low", &R::plus4_low),
+                           db::Col("plus4_high", &R::plus4_high), db::Col("city", &R::city),
+                           db::Col("codes", &R::codes), db::Col("valid_from", &R::valid_from),
+                           db::Col("valid_to", &R::valid_to),
+                           db::Col("data_version", &R::data_version));
   }
 };
 
@@ -95,10 +94,10 @@ struct ExemptionRow {
     return std::make_tuple(
         db::Col("account_id", &R::account_id), db::Col("exemption_id", &R::exemption_id),
         db::Col("certificate", &R::certificate), db::Col("reason", &R::reason),
-        db::Col("jurisdiction_codes", &R::jurisdiction_codes),
-        db::Col("tax_codes", &R::tax_codes), db::Col("tax_classes", &R::tax_classes),
-        db::Col("location_id", &R::location_id), db::Col("percent", &R::percent),
-        db::Col("valid_from", &R::valid_from), db::Col("valid_to", &R::valid_to));
+        db::Col("jurisdiction_codes", &R::jurisdiction_codes), db::Col("tax_codes", &R::tax_codes),
+        db::Col("tax_classes", &R::tax_classes), db::Col("location_id", &R::location_id),
+        db::Col("percent", &R::percent), db::Col("valid_from", &R::valid_from),
+        db::Col("valid_to", &R::valid_to));
   }
 };
 

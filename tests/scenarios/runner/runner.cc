@@ -113,7 +113,8 @@ class Scenario {
  private:
   void Report(size_t line, const std::string& what) {
     ++failures_;
-    std::printf("%s:%zu: %s\n    %s\n", name_.c_str(), line, lines_[line - 1].c_str(), what.c_str());
+    std::printf("%s:%zu: %s\n    %s\n", name_.c_str(), line, lines_[line - 1].c_str(),
+                what.c_str());
   }
 
   absl::Status Statement(const std::string& verb, Reader& r) {
@@ -171,7 +172,8 @@ class Scenario {
       ASSIGN_OR_RETURN(const std::string word, r.Next("an option"));
       RETURN_IF_ERROR(PlanOption(word, r, plan));
     }
-    return world_.Call<accounts::Plan>("broadbill.accounts.v1.Accounts/CreatePlan", request).status();
+    return world_.Call<accounts::Plan>("broadbill.accounts.v1.Accounts/CreatePlan", request)
+        .status();
   }
 
   // "49.99/month", "599.88/12months", "10/30days"
@@ -301,7 +303,7 @@ class Scenario {
         contact->set_email(value);
         contact->set_receives_invoices(true);
       } else if (word == "anchor") {
-        account->set_anchor_rule(value == "anniversary"  ? accounts::Account::ANNIVERSARY
+        account->set_anchor_rule(value == "anniversary"   ? accounts::Account::ANNIVERSARY
                                  : value == "start_month" ? accounts::Account::START_MONTH
                                                           : accounts::Account::FIRST_CYCLE_DAY);
       } else {
@@ -381,7 +383,8 @@ class Scenario {
       ASSIGN_OR_RETURN(*change->mutable_quantity()->mutable_quantity()->mutable_value(),
                        r.Next("a quantity"));
     } else if (kind == "price") {
-      ASSIGN_OR_RETURN(*change->mutable_price()->mutable_amount()->mutable_value(), r.Next("a price"));
+      ASSIGN_OR_RETURN(*change->mutable_price()->mutable_amount()->mutable_value(),
+                       r.Next("a price"));
       change->mutable_price()->set_reason("scenario");
     } else if (kind == "suspend") {
       change->mutable_suspend()->set_reason("scenario");
@@ -407,9 +410,9 @@ class Scenario {
     ASSIGN_OR_RETURN(const std::string id, Id(world_.subscriptions, name, "subscription"));
     accounts::GetSubscriptionRequest get;
     get.set_subscription_id(id);
-    ASSIGN_OR_RETURN(const auto subscription,
-                     world_.Call<accounts::Subscription>(
-                         "broadbill.accounts.v1.Accounts/GetSubscription", get));
+    ASSIGN_OR_RETURN(
+        const auto subscription,
+        world_.Call<accounts::Subscription>("broadbill.accounts.v1.Accounts/GetSubscription", get));
     accounts::CreateDiscountRequest request;
     request.set_account_id(subscription.account_id());
     accounts::Discount* discount = request.mutable_discount();
@@ -437,8 +440,7 @@ class Scenario {
         return r.End();
       }
     }
-    return world_
-        .Call<accounts::Discount>("broadbill.accounts.v1.Accounts/CreateDiscount", request)
+    return world_.Call<accounts::Discount>("broadbill.accounts.v1.Accounts/CreateDiscount", request)
         .status();
   }
 
@@ -481,16 +483,17 @@ class Scenario {
     }
     const std::string& method = program::ImportKinds().at(kind).method;
     const size_t from = method.find('.') + 1;
-    auto result = program::RunImport(
-        *world_.Channel(method.substr(from, method.find('.', from) - from)), world_.context(), kind,
-        "scenario", content, fields);
+    auto result =
+        program::RunImport(*world_.Channel(method.substr(from, method.find('.', from) - from)),
+                           world_.context(), kind, "scenario", content, fields);
     if (!result.ok()) return result.status();
     if (refused != (result->rows_refused() > 0)) {
       std::string why;
       for (const auto& error : result->errors()) {
         absl::StrAppend(&why, " line ", error.line(), " ", error.column(), ": ", error.message());
       }
-      return InvalidArgumentError("IMPORT", absl::StrCat(result->rows_refused(), " rows refused", why));
+      return InvalidArgumentError("IMPORT",
+                                  absl::StrCat(result->rows_refused(), " rows refused", why));
     }
     return absl::OkStatus();
   }
@@ -580,10 +583,9 @@ class Scenario {
       ASSIGN_OR_RETURN(const CivilDay day, r.Day());
       *request.mutable_payment()->mutable_value_date() = convert::ToProto(day);
     }
-    RETURN_IF_ERROR(world_
-                        .Call<payments::Payment>("broadbill.payments.v1.Payments/CreatePayment",
-                                                 request)
-                        .status());
+    RETURN_IF_ERROR(
+        world_.Call<payments::Payment>("broadbill.payments.v1.Payments/CreatePayment", request)
+            .status());
     return world_.Settle();
   }
 
@@ -653,7 +655,8 @@ class Scenario {
       }
     }
     return world_
-        .Call<payments::DunningPolicy>("broadbill.payments.v1.Payments/CreateDunningPolicy", request)
+        .Call<payments::DunningPolicy>("broadbill.payments.v1.Payments/CreateDunningPolicy",
+                                       request)
         .status();
   }
 
@@ -749,7 +752,8 @@ class Scenario {
     return nullptr;
   }
 
-  // expect document A1 invoice|credit-note [number INV-2026-000001] [net N] [tax T] [total N] [due D]
+  // expect document A1 invoice|credit-note [number INV-2026-000001] [net N] [tax T] [total N] [due
+  // D]
   absl::Status ExpectDocument(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
     ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
@@ -762,7 +766,8 @@ class Scenario {
     while (!r.done()) {
       ASSIGN_OR_RETURN(const std::string word, r.Next("what"));
       if (word == "invoice" || word == "credit-note") {
-        Compare(word, document->kind() == invoicing::Document::CREDIT_NOTE ? "credit-note" : "invoice");
+        Compare(word,
+                document->kind() == invoicing::Document::CREDIT_NOTE ? "credit-note" : "invoice");
         continue;
       }
       if (word == "draft") {
@@ -771,12 +776,18 @@ class Scenario {
       }
       ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
       const auto& due = document->due_date();
-      if (word == "number") Compare(value, document->number());
-      else if (word == "net") Compare(value, AmountOf(document->net()));
-      else if (word == "tax") Compare(value, AmountOf(document->tax()));
-      else if (word == "total") Compare(value, AmountOf(document->total()));
-      else if (word == "due") Compare(value, FormatDate(CivilDay(due.year(), due.month(), due.day())));
-      else return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+      if (word == "number")
+        Compare(value, document->number());
+      else if (word == "net")
+        Compare(value, AmountOf(document->net()));
+      else if (word == "tax")
+        Compare(value, AmountOf(document->tax()));
+      else if (word == "total")
+        Compare(value, AmountOf(document->total()));
+      else if (word == "due")
+        Compare(value, FormatDate(CivilDay(due.year(), due.month(), due.day())));
+      else
+        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
     }
     return absl::OkStatus();
   }
@@ -856,7 +867,8 @@ class Scenario {
     std::string seen;
     for (const auto& exception : list.exceptions()) {
       if (exception.account_id() != account) continue;
-      if (invoicing::RunException::Reason_Name(exception.reason()) == reason) return absl::OkStatus();
+      if (invoicing::RunException::Reason_Name(exception.reason()) == reason)
+        return absl::OkStatus();
       seen += " " + invoicing::RunException::Reason_Name(exception.reason());
     }
     Report(line_ + 1, "no such exception; there are:" + seen);
@@ -866,10 +878,9 @@ class Scenario {
   // expect ledger zero
   absl::Status ExpectLedger(Reader& r) {
     r.Take("zero");
-    ASSIGN_OR_RETURN(const auto verified,
-                     world_.Call<payments::VerifyLedgerResponse>(
-                         "broadbill.payments.v1.Payments/VerifyLedger",
-                         payments::VerifyLedgerRequest()));
+    ASSIGN_OR_RETURN(const auto verified, world_.Call<payments::VerifyLedgerResponse>(
+                                              "broadbill.payments.v1.Payments/VerifyLedger",
+                                              payments::VerifyLedgerRequest()));
     if (!verified.ok()) Report(line_ + 1, "the ledger does not balance");
     return absl::OkStatus();
   }

@@ -22,10 +22,14 @@ namespace {
 
 Proration Method(accounts::Proration::Method method) {
   switch (method) {
-    case accounts::Proration::THIRTY_DAY: return Proration::kThirtyDay;
-    case accounts::Proration::FULL: return Proration::kFull;
-    case accounts::Proration::NONE: return Proration::kNone;
-    default: return Proration::kActual;
+    case accounts::Proration::THIRTY_DAY:
+      return Proration::kThirtyDay;
+    case accounts::Proration::FULL:
+      return Proration::kFull;
+    case accounts::Proration::NONE:
+      return Proration::kNone;
+    default:
+      return Proration::kActual;
   }
 }
 
@@ -45,11 +49,10 @@ Terms ToTerms(const accounts::Terms& in) {
   out.quantity_change = Method(in.proration().quantity());
   out.suspend = Method(in.proration().suspend());
   out.cancel = Method(in.proration().cancel());
-  out.suspension = in.suspension().mode() == accounts::SuspensionPolicy::STOP
-                       ? SuspensionMode::kStop
-                   : in.suspension().mode() == accounts::SuspensionPolicy::HOLD
-                       ? SuspensionMode::kHold
-                       : SuspensionMode::kKeep;
+  out.suspension =
+      in.suspension().mode() == accounts::SuspensionPolicy::STOP   ? SuspensionMode::kStop
+      : in.suspension().mode() == accounts::SuspensionPolicy::HOLD ? SuspensionMode::kHold
+                                                                   : SuspensionMode::kKeep;
   out.hold_price = ToDecimal(in.suspension().hold_price());
   out.term_discount_percent = ToDecimal(in.term_discount_percent());
   out.bill_changes_now = in.bill_changes_now();
@@ -67,8 +70,9 @@ absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
       rpc::BackgroundContext("invoicing"));
 }
 
-Item ToItem(const accounts::SnapshotItem& in,
-            const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts) {
+Item ToItem(
+    const accounts::SnapshotItem& in,
+    const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts) {
   Item out;
   const auto id = Uuid::Parse("sub", in.item_id());
   if (id.ok()) out.item_id = *id;
@@ -77,10 +81,11 @@ Item ToItem(const accounts::SnapshotItem& in,
   if (in.has_paid_through()) out.paid_through = ToDay(in.paid_through(), CivilDay::min());
   out.no_refund = in.no_refund();
   for (const accounts::Segment& segment : in.segments()) {
-    out.segments.push_back({{ToDay(segment.start_date(), CivilDay::min()),
-                             ToDay(segment.end_date(), CivilDay::max())},
-                            static_cast<Cause>(segment.cause()), segment.suspended(),
-                            ToTerms(segment.terms())});
+    out.segments.push_back(
+        {{ToDay(segment.start_date(), CivilDay::min()), ToDay(segment.end_date(), CivilDay::max())},
+         static_cast<Cause>(segment.cause()),
+         segment.suspended(),
+         ToTerms(segment.terms())});
   }
   const auto add = [&](const accounts::SnapshotDiscount& discount) {
     Discount to;
@@ -109,8 +114,7 @@ Schedules ToSchedules(const accounts::BillingSnapshot& in) {
     out.cycle_days.push_back({ToDay(cycle.from_date(), CivilDay(1970, 1, 1)), cycle.cycle_day()});
   }
   if (out.cycle_days.empty()) out.cycle_days.push_back({CivilDay(1970, 1, 1), 1});
-  out.rule = in.anchor_rule() == accounts::Account::START_MONTH
-                 ? AnchorRule::kCycleDayInStartMonth
+  out.rule = in.anchor_rule() == accounts::Account::START_MONTH ? AnchorRule::kCycleDayInStartMonth
              : in.anchor_rule() == accounts::Account::ANNIVERSARY
                  ? AnchorRule::kAnniversary
                  : AnchorRule::kCycleDayOnOrAfterStart;

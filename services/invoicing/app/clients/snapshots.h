@@ -19,8 +19,9 @@ namespace accounts = broadbill::accounts::v1;
 absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
     rpc::Channel& channel, const std::vector<Uuid>& account_ids);
 
-Item ToItem(const accounts::SnapshotItem& in,
-            const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts);
+Item ToItem(
+    const accounts::SnapshotItem& in,
+    const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts);
 Schedules ToSchedules(const accounts::BillingSnapshot& in);
 // Seller, customer and locations as they are now, serialized: kept with the document for ever.
 std::string PartiesOf(const accounts::BillingSnapshot& snapshot, const accounts::Company& company);

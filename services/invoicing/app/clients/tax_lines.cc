@@ -96,10 +96,9 @@ absl::Status Assembler::AddTaxes(std::vector<AccountWork>& work, CivilDay tax_da
     }
   }
   if (request.documents_size() == 0) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const auto response,
-                   peers_.tax->Call<tax::BatchCalculateResponse>(
-                       "broadbill.tax.v1.Tax/BatchCalculate", request,
-                       rpc::BackgroundContext("invoicing")));
+  ASSIGN_OR_RETURN(const auto response, peers_.tax->Call<tax::BatchCalculateResponse>(
+                                            "broadbill.tax.v1.Tax/BatchCalculate", request,
+                                            rpc::BackgroundContext("invoicing")));
   for (const tax::TaxedDocument& taxed : response.documents()) {
     RETURN_IF_ERROR(ReadAnswer(taxed, *by_key.at(taxed.document_key())));
   }

@@ -49,8 +49,8 @@ void AddQuery(const AccountWork& one, const accounts::SnapshotItem& item, const 
 void AskPeriod(AccountWork& one, size_t index, const DateInterval& full, Questions& out) {
   const accounts::SnapshotItem& item = one.snapshot->items(static_cast<int>(index));
   for (const auto& segment : item.segments()) {
-    const DateInterval days = full.Intersect({ToDay(segment.start_date(), CivilDay::min()),
-                                              ToDay(segment.end_date(), CivilDay::max())});
+    const DateInterval days = full.Intersect(
+        {ToDay(segment.start_date(), CivilDay::min()), ToDay(segment.end_date(), CivilDay::max())});
     const auto& terms = segment.terms();
     if (days.empty() || (!terms.has_usage() && !terms.has_voice())) continue;
     if (!out.asked.empty() && days.start > full.start) {
@@ -76,10 +76,9 @@ absl::StatusOr<std::vector<rating::PeriodUsage>> Ask(
     for (int i = begin; i < std::min(begin + kBatch, request.queries_size()); ++i) {
       *part.add_queries() = request.queries(i);
     }
-    ASSIGN_OR_RETURN(const auto response,
-                     channel.Call<rating::BatchGetPeriodUsageResponse>(
-                         "broadbill.rating.v1.Rating/BatchGetPeriodUsage", part,
-                         rpc::BackgroundContext("invoicing")));
+    ASSIGN_OR_RETURN(const auto response, channel.Call<rating::BatchGetPeriodUsageResponse>(
+                                              "broadbill.rating.v1.Rating/BatchGetPeriodUsage",
+                                              part, rpc::BackgroundContext("invoicing")));
     answers.insert(answers.end(), response.usages().begin(), response.usages().end());
   }
   return answers;
@@ -106,7 +105,8 @@ class UsageBiller {
     const auto from = billed_.lower_bound({item_.item_id, ask_.period.start, "voice:"});
     for (auto it = from; it != billed_.end(); ++it) {
       const auto& [item, start, meter] = it->first;
-      if (item != item_.item_id || start != ask_.period.start || meter.rfind("voice:", 0) != 0) break;
+      if (item != item_.item_id || start != ask_.period.start || meter.rfind("voice:", 0) != 0)
+        break;
       if (seen_.count(meter) > 0) continue;
       Bill(meter, 0, LineKind::kVoice, "Calls: " + meter.substr(6), "no calls left",
            ask_.terms->voice().tax_class(), ask_.terms->voice().account_code());
@@ -124,8 +124,7 @@ class UsageBiller {
   }
 
   void AddVoice(const rating::VoiceGroup& group) {
-    const auto amount =
-        Fraction::MinorUnits(ToDecimal(group.amount()), one_.exponent).Round();
+    const auto amount = Fraction::MinorUnits(ToDecimal(group.amount()), one_.exponent).Round();
     Bill("voice:" + group.destination(), amount.ok() ? *amount : 0, LineKind::kVoice,
          "Calls: " + group.destination(),
          absl::StrCat(group.calls(), " calls, ", group.billed_seconds(), " s, ",
