@@ -58,7 +58,7 @@ absl::StatusOr<std::vector<invoicing::DocumentPosted>> ReadPosted(rpc::Channel& 
       after[row.partition()] = std::max(after[row.partition()], row.pos());
       for (const db::FeedEvent& entry : db::DecodeFeedPayload(row.payload())) {
         invoicing::Event event;
-        if (!event.ParseFromString(entry.body)) return DataLossError("FEED", "unreadable event");
+        if (!event.ParseFromString(entry.body)) return InternalError("FEED", "unreadable event");
         if (event.has_document_posted()) out.push_back(std::move(*event.mutable_document_posted()));
       }
     }
