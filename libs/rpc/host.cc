@@ -102,6 +102,11 @@ std::string Host::DatabaseUrl(const std::string& service) const {
   return own != options_.database_urls.end() ? own->second : options_.database_url;
 }
 
+std::string Host::Setting(const std::string& name) const {
+  const auto found = options_.settings.find(name);
+  return found != options_.settings.end() ? found->second : "";
+}
+
 std::shared_ptr<Channel> Host::ChannelTo(const std::string& service) {
   return std::make_shared<LazyChannel>(this, service);
 }

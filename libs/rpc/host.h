@@ -36,6 +36,9 @@ struct HostOptions {
   std::string redis_url;  // "unix:/path" or "host:port"; "" = no Redis
   // Where services that are not in this process listen: {"tax", "tax:7000"}.
   std::map<std::string, std::string> addresses;
+  // What single services are told, by name: "smtp-url", "mail-from" (see their READMEs). May hold
+  // secrets ("smtp-password"): never logged.
+  std::map<std::string, std::string> settings;
   const Clock* clock = nullptr;  // business clock; nullptr = the system clock
   TokenKey key = TokenKey::Random();
   int executor_threads = 8;  // per service
@@ -64,6 +67,8 @@ class Host {
   Metrics& metrics() { return metrics_; }
   // "" when none is configured.
   std::string DatabaseUrl(const std::string& service) const;
+  // "" when it is not given.
+  std::string Setting(const std::string& name) const;
   // The channel to a service ("tax"); may be taken before Start and used after it.
   std::shared_ptr<Channel> ChannelTo(const std::string& service);
   void Add(Service service);

@@ -33,6 +33,9 @@ constexpr char kHelp[] = R"(broadbill: billing for internet providers, in one pr
       --services a,b      only these services        --tax-address HOST:PORT   where others run
       --listen H:P        gRPC (127.0.0.1:0)         --gateway-listen H:P      HTTP (127.0.0.1:8080)
       --metrics-listen H:P                           --clock 2026-03-01        a fixed business day
+      --smtp-url smtp://H:P  the mail server (smtps://H:P for TLS); without it mail stays queued.
+                          Login: BROADBILL_SMTP_USER and BROADBILL_SMTP_PASSWORD in the environment
+      --mail-from 'Name <billing@isp.example>'   the sender; otherwise the company's own address
   broadbill migrate [--data DIR | --database-url URL]   bring all schemas to the newest step
   broadbill import KIND FILE [--dry-run]  load a file; `broadbill import` lists the kinds
   broadbill call [METHOD [JSON]]        list services and methods, or call one:
@@ -58,6 +61,21 @@ const Clock* FixedClock(const std::string& text) {
   return new FakeClock(absl::FromCivil(absl::CivilHour(*day) + 12, absl::UTCTimeZone()));
 }
 
+// Settings of single services: from options, and from the environment what must not stand on a
+// command line that every user of the machine can read.
+std::map<std::string, std::string> ToSettings(const Args& args) {
+  std::map<std::string, std::string> settings;
+  for (const char* name : {"smtp-url", "mail-from"}) {
+    if (args.Has(name)) settings[name] = args.Get(name);
+  }
+  const std::pair<const char*, const char*> secrets[] = {
+      {"smtp-user", "BROADBILL_SMTP_USER"}, {"smtp-password", "BROADBILL_SMTP_PASSWORD"}};
+  for (const auto& [name, variable] : secrets) {
+    if (const char* value = std::getenv(variable); value != nullptr) settings[name] = value;
+  }
+  return settings;
+}
+
 SuiteOptions ToSuiteOptions(const Args& args) {
   SuiteOptions options;
   options.data_dir = args.Get("data", ".data");
@@ -66,6 +84,7 @@ SuiteOptions ToSuiteOptions(const Args& args) {
   options.listen = args.Get("listen", options.listen);
   options.gateway_listen = args.Get("gateway-listen", options.gateway_listen);
   options.metrics_listen = args.Get("metrics-listen");
+  options.settings = ToSettings(args);
   options.clock = FixedClock(args.Get("clock"));
   for (const absl::string_view name :
        absl::StrSplit(args.Get("services"), ',', absl::SkipEmpty())) {

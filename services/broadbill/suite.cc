@@ -73,6 +73,7 @@ absl::StatusOr<std::unique_ptr<Suite>> Suite::Start(const SuiteOptions& options)
   host.database_url = options.database_url;
   host.redis_url = options.redis_url;
   host.addresses = options.addresses;
+  host.settings = options.settings;
   host.clock = options.clock;
   if (options.database_url.empty()) {
     db::PrivateServerOptions private_server;

@@ -22,6 +22,7 @@ struct SuiteOptions {
   std::string gateway_listen = "127.0.0.1:8080";  // "" = no gateway
   std::string metrics_listen;
   std::map<std::string, std::string> addresses;  // of services that run elsewhere
+  std::map<std::string, std::string> settings;   // HostOptions::settings: "smtp-url", …
   const Clock* clock = nullptr;                  // nullptr = the system's
   bool fsync = true;
 };
