@@ -61,6 +61,10 @@ DiscountRow ReadDiscount(const pb::Discount& in, const Uuid& account, std::optio
   } else if (in.has_amount()) {
     row.amount = convert::ReadDecimal(in.amount(), "discount.amount", violations);
     violations.Require(!row.amount->IsNegative(), "discount.amount", "must not be negative");
+    // Spreading an amount over an account's lines is not built yet; refusing beats ignoring it.
+    violations.Require(item.has_value(), "discount.subscription_id",
+                       "an amount is taken off one subscription; off the whole account give a "
+                       "percent");
   } else {
     violations.Add("discount.value", "percent or amount is required");
   }

@@ -54,7 +54,7 @@ void BillItems(const CoverageMap& coverage, CivilDay as_of, AccountWork& one) {
       const auto first = static_cast<int>(one.recurring.size());
       one.draft.coverage.push_back({one.draft.account_id, item.item_id,
                                     state == coverage.end() ? 0 : state->second.version,
-                                    std::move(bill->pieces)});
+                                    std::move(bill->pieces), std::move(bill->replaced)});
       for (Line& line : bill->lines) {
         if (line.parent >= 0) line.parent += first;
         one.recurring_item.push_back(at);

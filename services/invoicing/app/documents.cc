@@ -488,8 +488,9 @@ absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& cont
         }
         const CivilDay date =
             given.value_or(std::max(whole.row.as_of, DateIn(clock_.Now(), absl::UTCTimeZone())));
+        const PostingDate rule = given ? PostingDate::kExact : PostingDate::kEarliest;
         posted.clear();
-        RETURN_IF_ERROR(PostDocuments(tx, {whole.row}, date, clock_.Now(), posted));
+        RETURN_IF_ERROR(PostDocuments(tx, {whole.row}, date, rule, clock_.Now(), posted));
         pb::Event event;
         event.ParseFromString(posted.front().body);
         events.Add(whole.row.account_id, event);
@@ -508,15 +509,8 @@ absl::StatusOr<pb::Document> InvoicingApp::VoidDocument(const rpc::Context& cont
         if (whole.posting.has_value() || whole.is_void) {
           return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be voided");
         }
-        ASSIGN_OR_RETURN(const CoverageMap coverage, LoadCoverage(tx, {whole.row.account_id}));
-        std::vector<CoverageUpdate> updates;
-        for (const auto& [item, state] : coverage) {
-          CoverageUpdate update{whole.row.account_id, item, state.version, {}};
-          for (const Piece& piece : state.pieces) {
-            if (piece.document_id != whole.row.document_id) update.pieces.push_back(piece);
-          }
-          if (update.pieces.size() != state.pieces.size()) updates.push_back(std::move(update));
-        }
+        ASSIGN_OR_RETURN(const std::vector<CoverageUpdate> updates,
+                         TakeBack(tx, whole.row.account_id, whole.row.document_id));
         RETURN_IF_ERROR(SaveCoverage(tx, updates));
         for (const LineRow& line : whole.lines) {
           if (line.source != "usage" || !line.item_id || !line.start_date) continue;
@@ -648,8 +642,9 @@ absl::StatusOr<pb::Document> InvoicingApp::CreateCreditNote(
         if (request.post()) {
           const CivilDay date = given.value_or(
               std::max(original.posting->invoice_date, DateIn(clock_.Now(), absl::UTCTimeZone())));
+          const PostingDate rule = given ? PostingDate::kExact : PostingDate::kEarliest;
           std::vector<db::FeedEvent> posted;
-          RETURN_IF_ERROR(PostDocuments(tx, {*draft.document}, date, clock_.Now(), posted));
+          RETURN_IF_ERROR(PostDocuments(tx, {*draft.document}, date, rule, clock_.Now(), posted));
           pb::Event event;
           event.ParseFromString(posted.front().body);
           events.Add(draft.account_id, event);

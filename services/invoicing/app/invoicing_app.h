@@ -85,10 +85,12 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
                      const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes);
 // Writes the drafts' rows in the given transaction.
 absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts);
+// A series never goes back in date: an earlier posting date is moved to that of the series' last
+// document, or refused (SERIES_DATE) when somebody asked for exactly that date.
+enum class PostingDate { kEarliest, kExact };
 // Numbers, posting rows and events of documents, in the order given; part of a transaction whose
 // last statement is appending the events.
-absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents,
-                           CivilDay invoice_date, absl::Time now,
-                           std::vector<db::FeedEvent>& events);
+absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents, CivilDay earliest,
+                           PostingDate rule, absl::Time now, std::vector<db::FeedEvent>& events);
 
 }  // namespace broadbill::invoicing

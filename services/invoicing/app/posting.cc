@@ -78,26 +78,34 @@ pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& postin
   return out;
 }
 
-// The next numbers of a series, gap-free and never going back in date.
-absl::StatusOr<int64_t> TakeNumbers(db::Tx& tx, const std::string& series, int64_t count,
-                                    CivilDay date) {
+// A block of a series' numbers and the date they carry.
+struct Block {
+  int64_t next = 0;
+  CivilDay date;
+};
+
+// The next numbers of a series, gap-free and never going back in date: what would be dated before
+// the series' last document takes that document's date, or is refused when the date was asked for.
+absl::StatusOr<Block> TakeNumbers(db::Tx& tx, const std::string& series, int64_t count,
+                                  CivilDay date, PostingDate rule) {
   RETURN_IF_ERROR(
       tx.Exec("INSERT INTO series VALUES ($1, 1, $2) ON CONFLICT DO NOTHING", series, date)
           .status());
   ASSIGN_OR_RETURN(
       const db::Result row,
       tx.Exec("SELECT next_number, last_date FROM series WHERE series = $1 FOR UPDATE", series));
-  if (date < row.Get<CivilDay>(0, 1)) {
+  const CivilDay last = row.Get<CivilDay>(0, 1);
+  if (date < last && rule == PostingDate::kExact) {
     return FailedPreconditionError(
-        "SERIES_DATE",
-        absl::StrCat("the series ", series, " has documents up to ",
-                     FormatDate(row.Get<CivilDay>(0, 1)), "; an earlier date cannot be posted"));
+        "SERIES_DATE", absl::StrCat("the series ", series, " has documents up to ",
+                                    FormatDate(last), "; an earlier date cannot be posted"));
   }
+  date = std::max(date, last);
   RETURN_IF_ERROR(tx.Exec("UPDATE series SET next_number = next_number + $2, last_date = $3 "
                           "WHERE series = $1",
                           series, count, date)
                       .status());
-  return row.Get<int64_t>(0, 0);
+  return Block{row.Get<int64_t>(0, 0), date};
 }
 
 }  // namespace
@@ -114,6 +122,7 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
     coverage.insert(coverage.end(), draft.coverage.begin(), draft.coverage.end());
     if (!draft.document.has_value()) continue;
     documents.Add(*draft.document);
+    RETURN_IF_ERROR(SaveReplaced(tx, draft.document->document_id, draft.coverage));
     for (const LineRow& line : draft.lines) lines.Add(line);
     for (const TaxRow& tax : draft.taxes) taxes.Add(tax);
     usage.insert(usage.end(), draft.usage.begin(), draft.usage.end());
@@ -140,9 +149,8 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
   return AbortedError("CHARGE_MOVED", "a pending charge was billed or cancelled meanwhile");
 }
 
-absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents,
-                           CivilDay invoice_date, absl::Time now,
-                           std::vector<db::FeedEvent>& events) {
+absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents, CivilDay earliest,
+                           PostingDate rule, absl::Time now, std::vector<db::FeedEvent>& events) {
   if (documents.empty()) return absl::OkStatus();
   std::vector<Uuid> ids;
   std::vector<Uuid> accounts;
@@ -165,10 +173,10 @@ absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents
   for (const LineRow& row : line_rows) lines[row.document_id].push_back(row);
   for (const TaxRow& row : tax_rows) taxes[row.document_id].push_back(row);
   std::map<std::string, int64_t> counts;
-  for (const DocumentRow& document : documents) ++counts[SeriesOf(document, invoice_date)];
-  std::map<std::string, int64_t> next;
+  for (const DocumentRow& document : documents) ++counts[SeriesOf(document, earliest)];
+  std::map<std::string, Block> blocks;
   for (const auto& [series, count] : counts) {
-    ASSIGN_OR_RETURN(next[series], TakeNumbers(tx, series, count, invoice_date));
+    ASSIGN_OR_RETURN(blocks[series], TakeNumbers(tx, series, count, earliest, rule));
   }
   std::vector<PostingRow> postings;
   for (const DocumentRow& document : documents) {
@@ -176,14 +184,15 @@ absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents
     parties.ParseFromString(document.parties.data);
     const std::string& prefix = parties.seller().account_number();
     PostingRow row;
-    row.series = SeriesOf(document, invoice_date);
-    row.number = next[row.series]++;
+    row.series = SeriesOf(document, earliest);
+    Block& block = blocks[row.series];
+    row.number = block.next++;
     row.account_id = document.account_id;
     row.document_id = document.document_id;
-    row.invoice_date = invoice_date;
-    row.due_date = invoice_date + document.due_days;
+    row.invoice_date = block.date;
+    row.due_date = block.date + document.due_days;
     row.full_number = absl::StrFormat("%s%s-%d-%06d", prefix, document.kind == 2 ? "CN" : "INV",
-                                      invoice_date.year(), row.number);
+                                      block.date.year(), row.number);
     row.posted_at = now;
     postings.push_back(row);
     pb::Event event;

@@ -367,11 +367,18 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
                                              "posting)",
                                              account, run.run_id));
     tx.Rollback();
+    bool superseded = false;
     for (const DocumentRow& document : held) {
       pb::VoidDocumentRequest discard;
       discard.set_document_id(document.document_id.ToText("doc"));
       discard.set_reason("billed again after an exception");
-      RETURN_IF_ERROR(VoidDocument(rpc::BackgroundContext("invoicing"), discard).status());
+      const auto voided = VoidDocument(rpc::BackgroundContext("invoicing"), discard);
+      if (!voided.ok() && ReasonOf(voided.status()) != "DRAFT_SUPERSEDED") return voided.status();
+      superseded = superseded || !voided.ok();
+    }
+    if (superseded) {
+      response.set_open(response.open() + 1);
+      continue;
     }
     DraftContext context{run.as_of, run.run_id, run.chunks};
     ASSIGN_OR_RETURN(const std::vector<Draft> drafts, assembler_.MakeDrafts({account}, context));
@@ -392,7 +399,8 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
       if (drafts.front().document.has_value()) documents.push_back(*drafts.front().document);
       // Posted on its own date, with its service periods kept.
       const CivilDay date = std::max(run.as_of, DateIn(clock_.Now(), absl::UTCTimeZone()));
-      RETURN_IF_ERROR(PostDocuments(write, documents, date, clock_.Now(), events));
+      RETURN_IF_ERROR(
+          PostDocuments(write, documents, date, PostingDate::kEarliest, clock_.Now(), events));
       return db::AppendFeed(write, events, clock_.Now());
     }));
     db::SignalFeed("invoicing");
@@ -547,7 +555,8 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
                                            "ORDER BY account_id, document_id",
                                            run.run_id, run.next_post));
   std::vector<db::FeedEvent> events;
-  RETURN_IF_ERROR(PostDocuments(tx, documents, run.as_of, clock_.Now(), events));
+  RETURN_IF_ERROR(
+      PostDocuments(tx, documents, run.as_of, PostingDate::kEarliest, clock_.Now(), events));
   RETURN_IF_ERROR(
       tx.Exec("UPDATE bill_run_chunk SET posted = true WHERE run_id = $1 AND chunk = $2",
               run.run_id, run.next_post)

@@ -469,6 +469,7 @@ absl::StatusOr<ItemBill> BillItem(const Item& item, const Schedules& schedules,
       continue;
     }
     out.changed = true;
+    out.replaced.insert(out.replaced.end(), before.begin(), before.end());
     if (had.Intersect(group.first).empty()) out.fresh = true;
     const size_t first_line = out.lines.size();
     RETURN_IF_ERROR(Differ(item, currency_exponent, out).Compare(before, now));

@@ -134,10 +134,11 @@ struct Line {
 
 struct ItemBill {
   std::vector<Line> lines;
-  std::vector<Piece> pieces;  // the item's state after these lines
-  bool changed = false;       // pieces differ from before
-  bool fresh = false;         // a period without any coverage became due
-  bool now = false;           // a correction may not wait for the next cycle invoice
+  std::vector<Piece> pieces;    // the item's state after these lines
+  std::vector<Piece> replaced;  // of the state before: what is no longer there as it was
+  bool changed = false;         // pieces differ from before
+  bool fresh = false;           // a period without any coverage became due
+  bool now = false;             // a correction may not wait for the next cycle invoice
 };
 
 // Bills one item as of a date. `ahead` days before its start an advance period is due. OUT_OF_RANGE

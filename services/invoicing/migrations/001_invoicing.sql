@@ -15,6 +15,16 @@ CREATE TABLE item_coverage (
   CHECK (covered_days = multirange_days(covered))
 ) WITH (fillfactor = 80);
 
+-- What a draft replaced of an item's coverage; voiding the draft brings it back.
+CREATE TABLE coverage_replaced (
+  account_id  uuid NOT NULL,
+  document_id uuid NOT NULL,
+  item_id     uuid NOT NULL,
+  version     int8 NOT NULL,
+  pieces      bytea NOT NULL,
+  PRIMARY KEY (account_id, document_id, item_id)
+);
+
 -- What usage of a period was billed so far; late usage bills the difference.
 CREATE TABLE usage_billed (
   account_id   uuid NOT NULL,

@@ -3,6 +3,7 @@
 #include "libs/db/codec.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/invoicing/store/rows.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -168,6 +169,49 @@ absl::Status SaveCoverage(db::Tx& tx, const std::vector<CoverageUpdate>& updates
           accounts, items, sets, days, versions, pieces));
   if (saved.affected() == static_cast<int64_t>(updates.size())) return absl::OkStatus();
   return AbortedError("COVERAGE_MOVED", "an item was billed by another transaction meanwhile");
+}
+
+absl::Status SaveReplaced(db::Tx& tx, const Uuid& document_id,
+                          const std::vector<CoverageUpdate>& updates) {
+  std::vector<ReplacedRow> rows;
+  for (const CoverageUpdate& update : updates) {
+    if (update.replaced.empty()) continue;
+    rows.push_back({update.account_id, document_id, update.item_id, update.version + 1,
+                    db::Bytes{EncodePieces(update.replaced)}});
+  }
+  if (rows.empty()) return absl::OkStatus();
+  return db::Copy(tx, rows);
+}
+
+absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const Uuid& account_id,
+                                                     const Uuid& document_id) {
+  ASSIGN_OR_RETURN(const CoverageMap coverage, LoadCoverage(tx, {account_id}));
+  ASSIGN_OR_RETURN(const auto rows,
+                   db::Select<ReplacedRow>(tx, "WHERE account_id = $1 AND document_id = $2",
+                                           account_id, document_id));
+  std::map<Uuid, const ReplacedRow*> replaced;
+  for (const ReplacedRow& row : rows) replaced[row.item_id] = &row;
+  std::vector<CoverageUpdate> out;
+  for (const auto& [item, state] : coverage) {
+    const auto found = replaced.find(item);
+    const bool superseded = found != replaced.end() && found->second->version != state.version;
+    if (superseded) {
+      return FailedPreconditionError("DRAFT_SUPERSEDED",
+                                     "a later document changed the same item; void that one first");
+    }
+    CoverageUpdate update{account_id, item, state.version, {}, {}};
+    if (found != replaced.end()) update.pieces = DecodePieces(found->second->pieces.data);
+    const DateSet back = CoveredDays(update.pieces);
+    for (const Piece& piece : state.pieces) {
+      // Left of a replaced piece, or charged by the draft: not there before it.
+      const bool before = piece.document_id != document_id && back.Intersect(piece.days).empty();
+      if (before) update.pieces.push_back(piece);
+    }
+    if (found != replaced.end() || update.pieces.size() != state.pieces.size()) {
+      out.push_back(std::move(update));
+    }
+  }
+  return out;
 }
 
 }  // namespace broadbill::invoicing

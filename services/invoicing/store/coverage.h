@@ -18,6 +18,7 @@ struct CoverageUpdate {
   Uuid account_id, item_id;
   int64_t version = 0;  // as read
   std::vector<Piece> pieces;
+  std::vector<Piece> replaced;  // of the state read: gone or changed; a void brings them back
 };
 
 using CoverageMap = std::map<Uuid, Coverage>;  // by item
@@ -26,6 +27,15 @@ absl::StatusOr<CoverageMap> LoadCoverage(db::Tx& tx, const std::vector<Uuid>& ac
 // All or none: ABORTED (COVERAGE_MOVED) when another transaction changed one of the rows meanwhile,
 // FAILED_PRECONDITION when days would be covered twice.
 absl::Status SaveCoverage(db::Tx& tx, const std::vector<CoverageUpdate>& updates);
+
+// Remembers what a draft replaces, so that voiding it can bring that back. Most drafts only add
+// days and need no row.
+absl::Status SaveReplaced(db::Tx& tx, const Uuid& document_id,
+                          const std::vector<CoverageUpdate>& updates);
+// The updates that take a draft's coverage back. FAILED_PRECONDITION (DRAFT_SUPERSEDED) when a
+// later document changed an item on top of what this one replaced.
+absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const Uuid& account_id,
+                                                     const Uuid& document_id);
 
 std::string EncodePieces(const std::vector<Piece>& pieces);
 std::vector<Piece> DecodePieces(std::string_view bytes);

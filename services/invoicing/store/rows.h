@@ -23,6 +23,22 @@ struct UsageBilledRow {
   }
 };
 
+// What a draft replaced of an item's coverage, until it is posted or voided.
+struct ReplacedRow {
+  Uuid account_id;
+  Uuid document_id;
+  Uuid item_id;
+  int64_t version = 0;  // of the coverage row right after the draft
+  db::Bytes pieces;
+  static constexpr char kTable[] = "coverage_replaced";
+  static constexpr auto Columns() {
+    using R = ReplacedRow;
+    return std::make_tuple(db::Col("account_id", &R::account_id),
+                           db::Col("document_id", &R::document_id), db::Col("item_id", &R::item_id),
+                           db::Col("version", &R::version), db::Col("pieces", &R::pieces));
+  }
+};
+
 struct ChargeRow {
   Uuid account_id;
   Uuid charge_id;

@@ -126,7 +126,8 @@ class Scenario {
         {"import", &Scenario::ImportFile}, {"charge", &Scenario::Charge},
         {"pay", &Scenario::Pay},           {"card", &Scenario::Card},
         {"collect", &Scenario::Collect},   {"policy", &Scenario::Policy},
-        {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry}};
+        {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry},
+        {"void", &Scenario::Void},         {"post", &Scenario::Post}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -509,6 +510,11 @@ class Scenario {
                                        : invoicing::BillRun::POST);
     ASSIGN_OR_RETURN(run_, world_.Call<invoicing::BillRun>(
                                "broadbill.invoicing.v1.Invoicing/CreateBillRun", request));
+    return WatchRun();
+  }
+
+  // Waits for the run and reads its documents.
+  absl::Status WatchRun() {
     invoicing::WatchBillRunRequest watch;
     watch.set_bill_run_id(run_.bill_run_id());
     RETURN_IF_ERROR(world_.Channel("invoicing")
@@ -530,6 +536,30 @@ class Scenario {
     } while (!token.empty());
     seen_lines_.clear();
     return absl::OkStatus();
+  }
+
+  // post: the drafts of the last run
+  absl::Status Post(Reader&) {
+    invoicing::PostBillRunRequest request;
+    request.set_bill_run_id(run_.bill_run_id());
+    RETURN_IF_ERROR(
+        world_.Call<invoicing::BillRun>("broadbill.invoicing.v1.Invoicing/PostBillRun", request)
+            .status());
+    return WatchRun();
+  }
+
+  // void A1: its draft of the last run
+  absl::Status Void(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    const invoicing::Document* document = DocumentOf(account);
+    if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no draft");
+    invoicing::VoidDocumentRequest request;
+    request.set_document_id(document->document_id());
+    request.set_reason("scenario");
+    return world_
+        .Call<invoicing::Document>("broadbill.invoicing.v1.Invoicing/VoidDocument", request)
+        .status();
   }
 
   absl::Status Retry(Reader&) {

@@ -100,8 +100,8 @@ Item ToItem(
     out.discounts.push_back(std::move(to));
   };
   for (const auto& discount : in.discounts()) add(discount);
-  // A percent off the whole account is the same percent off each line; amounts of the account are
-  // spread over lines elsewhere.
+  // A percent off the whole account is the same percent off each line; accounts refuses amounts off
+  // the whole account.
   for (const auto& discount : account_discounts) {
     if (discount.has_percent()) add(discount);
   }
