@@ -56,6 +56,37 @@ pb::Account ReadAccountRow(ImportFile& file) {
   return out;
 }
 
+// Columns that may be left out.
+const std::vector<std::string>& OptionalAccountColumns() {
+  static const auto* const columns = new std::vector<std::string>{"external_id",
+                                                                  "customer_class",
+                                                                  "currency",
+                                                                  "time_zone",
+                                                                  "language",
+                                                                  "cycle_day",
+                                                                  "anchor_rule",
+                                                                  "bill_ahead_days",
+                                                                  "terms_days",
+                                                                  "document_mode",
+                                                                  "group",
+                                                                  "tax_id",
+                                                                  "email",
+                                                                  "phone",
+                                                                  "street",
+                                                                  "city",
+                                                                  "region",
+                                                                  "postal_code",
+                                                                  "country",
+                                                                  "location_id",
+                                                                  "location_name",
+                                                                  "location_street",
+                                                                  "location_city",
+                                                                  "location_region",
+                                                                  "location_postal_code",
+                                                                  "location_country"};
+  return *columns;
+}
+
 }  // namespace
 
 absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& context,
@@ -67,32 +98,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         const pb::Company company_proto = ToProto(company);
         ImportFile file(request.content());
-        RETURN_IF_ERROR(file.Open({"account_number", "name"}, {"external_id",
-                                                               "customer_class",
-                                                               "currency",
-                                                               "time_zone",
-                                                               "language",
-                                                               "cycle_day",
-                                                               "anchor_rule",
-                                                               "bill_ahead_days",
-                                                               "terms_days",
-                                                               "document_mode",
-                                                               "group",
-                                                               "tax_id",
-                                                               "email",
-                                                               "phone",
-                                                               "street",
-                                                               "city",
-                                                               "region",
-                                                               "postal_code",
-                                                               "country",
-                                                               "location_id",
-                                                               "location_name",
-                                                               "location_street",
-                                                               "location_city",
-                                                               "location_region",
-                                                               "location_postal_code",
-                                                               "location_country"}));
+        RETURN_IF_ERROR(file.Open({"account_number", "name"}, OptionalAccountColumns()));
         ASSIGN_OR_RETURN(const db::Result known,
                          tx.Exec("SELECT account_number FROM account WHERE company_id = $1",
                                  company.company_id));
@@ -447,6 +453,31 @@ SubscriptionRow ReadSubscriptionRow(ImportFile& file, const Names& names, absl::
   return row;
 }
 
+// Columns that may be left out.
+const std::vector<std::string>& OptionalSubscriptionColumns() {
+  static const auto* const columns = new std::vector<std::string>{"subscription_id",
+                                                                  "location_id",
+                                                                  "end_date",
+                                                                  "paid_through",
+                                                                  "quantity",
+                                                                  "price",
+                                                                  "price_reason",
+                                                                  "description",
+                                                                  "months",
+                                                                  "radius_username",
+                                                                  "did",
+                                                                  "trunk",
+                                                                  "meter_subject",
+                                                                  "discount_percent",
+                                                                  "discount_amount",
+                                                                  "discount_label",
+                                                                  "discount_from",
+                                                                  "discount_to",
+                                                                  "discount_periods",
+                                                                  "changes"};
+  return *columns;
+}
+
 }  // namespace
 
 absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
@@ -458,26 +489,8 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company.company_id));
         ImportFile file(request.content());
-        RETURN_IF_ERROR(file.Open({"account_number", "plan", "start_date"}, {"subscription_id",
-                                                                             "location_id",
-                                                                             "end_date",
-                                                                             "paid_through",
-                                                                             "quantity",
-                                                                             "price",
-                                                                             "price_reason",
-                                                                             "description",
-                                                                             "months",
-                                                                             "radius_username",
-                                                                             "did",
-                                                                             "trunk",
-                                                                             "meter_subject",
-                                                                             "discount_percent",
-                                                                             "discount_amount",
-                                                                             "discount_label",
-                                                                             "discount_from",
-                                                                             "discount_to",
-                                                                             "discount_periods",
-                                                                             "changes"}));
+        RETURN_IF_ERROR(
+            file.Open({"account_number", "plan", "start_date"}, OptionalSubscriptionColumns()));
         std::set<std::pair<int32_t, std::string>> taken;
         std::set<std::string> externals;
         ASSIGN_OR_RETURN(const db::Result used, tx.Exec("SELECT kind, value FROM identifier"));
