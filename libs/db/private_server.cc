@@ -171,6 +171,23 @@ struct PrivateServer::Impl {
     return ec ? UnavailableError("PRIVATE_SERVER", ec.message()) : absl::OkStatus();
   }
 
+  pid_t OldPostmaster() const {
+    const std::string text = ReadFile(cluster() + "/postmaster.pid");
+    const pid_t old = static_cast<pid_t>(std::strtol(text.c_str(), nullptr, 10));
+    return old > 0 && kill(old, 0) == 0 && Answers("postgres") ? old : 0;
+  }
+
+  // Removes the cluster; an orphaned postmaster of it is stopped first.
+  void RemoveCluster() const {
+    const pid_t old = OldPostmaster();
+    if (old > 0) kill(old, SIGINT);
+    for (int i = 0; old > 0 && i < 3000 && kill(old, 0) == 0; ++i) {
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    std::error_code ec;
+    fs::remove_all(cluster(), ec);
+  }
+
   // initdb into a temporary folder, then rename: a crash leaves no half cluster.
   absl::Status MakeCluster() {
     if (fs::exists(cluster() + "/PG_VERSION")) return absl::OkStatus();
@@ -219,9 +236,7 @@ struct PrivateServer::Impl {
 
   // A live postmaster of this folder is adopted; one that dies is waited out by PostgreSQL itself.
   absl::Status StartPostgres() {
-    const std::string pid_text = ReadFile(cluster() + "/postmaster.pid");
-    const pid_t old = static_cast<pid_t>(std::strtol(pid_text.c_str(), nullptr, 10));
-    if (old > 0 && kill(old, 0) == 0 && Answers("postgres")) {
+    if (const pid_t old = OldPostmaster(); old > 0) {
       postgres = old;
       adopted = true;
       return absl::OkStatus();
@@ -287,6 +302,11 @@ struct PrivateServer::Impl {
         absl::SleepFor(absl::Milliseconds(10));
       }
     }
+    if (options.remove_at_end && !bin.empty()) {
+      std::error_code ec;
+      fs::remove_all(cluster(), ec);
+      fs::remove_all(socket, ec);
+    }
     if (lock >= 0) close(lock);
   }
 };
@@ -301,6 +321,7 @@ absl::StatusOr<std::unique_ptr<PrivateServer>> PrivateServer::Start(
   impl.options = options;
   RETURN_IF_ERROR(impl.Lock());
   RETURN_IF_ERROR(impl.Prepare());
+  if (options.start_empty) impl.RemoveCluster();
   RETURN_IF_ERROR(impl.MakeCluster());
   RETURN_IF_ERROR(impl.StartPostgres());
   RETURN_IF_ERROR(impl.MakeDatabase());

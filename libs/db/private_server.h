@@ -16,6 +16,8 @@ struct PrivateServerOptions {
   bool with_redis = true;
   bool fsync = true;  // false: tests only, a crash of the machine loses data
   int connections_max = 200;
+  bool start_empty = false;    // removes what an earlier use of the folder left
+  bool remove_at_end = false;  // leaves no database behind
 };
 
 class PrivateServer {

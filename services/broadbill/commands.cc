@@ -43,10 +43,13 @@ constexpr char kHelp[] = R"(broadbill: billing for internet providers, in one pr
       broadbill call --describe Invoicing/CreateBillRun
   broadbill bill --as-of 2026-04-01 [--mode dry|draft|post]   run billing and watch it
   broadbill apikey create NAME [--permissions 'accounts.*,invoices.read']   an API key for HTTP
+  broadbill export FOLDER               posted documents as CSV: documents, lines, taxes
   broadbill demo [--accounts 2000]      a whole ISP's month: import, bill, tax, post, mail, collect
+      --data DIR (.demo)  --export FOLDER  --gateway-listen H:P  --exit (do not wait for Ctrl-C)
+      --keep (leave the database; then `broadbill serve --data DIR` goes on with it)
   broadbill help [COMMAND]              this
 
-import, call, bill and apikey talk to the suite that runs on --data DIR (.data), or to --address H:P
+import, call, bill, export and apikey talk to the suite that runs on --data DIR (.data), or to --address H:P
 with the key in BROADBILL_INTERNAL_KEY.
 )";
 
@@ -116,7 +119,8 @@ int64_t Args::GetInt(const std::string& name, int64_t otherwise) const {
 }
 
 int Main(int argc, char** argv) {
-  static const std::set<std::string> kBare = {"dry-run", "describe", "help", "keep", "verbose"};
+  static const std::set<std::string> kBare = {"dry-run", "describe", "help",
+                                              "keep",    "exit",     "verbose"};
   Args args;
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];
@@ -139,7 +143,7 @@ int Main(int argc, char** argv) {
   if (args.Has("verbose")) rpc::SetLogLevel(rpc::LogLevel::kDebug);
   static const std::map<std::string, int (*)(const Args&)> kCommands = {
       {"serve", Serve}, {"migrate", Migrate}, {"import", Import}, {"call", CallCommand},
-      {"bill", Bill},   {"apikey", ApiKey},   {"demo", Demo}};
+      {"bill", Bill},   {"apikey", ApiKey},   {"demo", Demo},     {"export", ExportCommand}};
   const auto found = kCommands.find(command);
   if (command == "help" || args.Has("help")) {
     std::cout << kHelp;

@@ -27,5 +27,6 @@ int CallCommand(const Args& args);
 int Bill(const Args& args);
 int ApiKey(const Args& args);
 int Demo(const Args& args);
+int ExportCommand(const Args& args);
 
 }  // namespace broadbill::program

@@ -1,12 +1,115 @@
+#include <unistd.h>
+
+#include <filesystem>
 #include <iostream>
 
+#include "absl/strings/str_cat.h"
+#include "libs/rpc/log.h"
+#include "libs/status/error.h"
+#include "libs/status/macros.h"
+#include "services/broadbill/client.h"
 #include "services/broadbill/commands.h"
+#include "services/broadbill/demo/calendar.h"
+#include "services/broadbill/demo/generator.h"
+#include "services/broadbill/demo/summary.h"
+#include "services/broadbill/demo/world.h"
+#include "services/broadbill/export_documents.h"
 
 namespace broadbill::program {
+namespace {
 
-int Demo(const Args&) {
-  std::cerr << "broadbill: the demo is not part of this build\n";
-  return 1;
+DemoOptions ReadOptions(const Args& args) {
+  DemoOptions options;
+  options.accounts = args.GetInt("accounts", options.accounts);
+  options.data_dir = args.Get("data", options.data_dir);
+  options.gateway_listen = args.Get("gateway-listen", options.gateway_listen);
+  options.export_dir = args.Get("export");
+  options.keep = args.Has("keep");
+  options.exit = args.Has("exit");
+  return options;
+}
+
+absl::Status Generate(World& world) {
+  const std::string folder = world.options().data_dir + "/input";
+  RETURN_IF_ERROR(world.progress().Timed(
+      "writing input", [&] { return GenerateDemo(folder, world.options().accounts); }));
+  int64_t files = 0;
+  uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    ++files;
+    bytes += entry.file_size();
+  }
+  world.progress().Say(absl::StrCat("wrote ", files, " files, ",
+                                    Grouped(static_cast<int64_t>(bytes / 1000)), " kB, into ",
+                                    folder));
+  return absl::OkStatus();
+}
+
+absl::Status Export(World& world) {
+  const std::string& folder = world.options().export_dir;
+  if (folder.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto exported, world.progress().Timed("exporting", [&] {
+    return ExportDocuments(world.Channel("invoicing"), world.Channel("accounts"), world.Context(),
+                           folder);
+  }));
+  world.progress().Say(
+      absl::StrCat("exported ", Grouped(exported.documents), " documents into ", folder));
+  return absl::OkStatus();
+}
+
+void TellAddress(World& world) {
+  const std::string& data = world.options().data_dir;
+  std::cout << "\nThe suite is up: http://127.0.0.1:" << world.suite().gateway_port() << "/\n"
+            << "  curl -H \"Authorization: Bearer $(cat " << data << "/admin.key)\" "
+            << "'http://127.0.0.1:" << world.suite().gateway_port()
+            << "/v1/documents?page_size=3'\n"
+            << "  build/release/bin/broadbill call --data " << data
+            << " Invoicing/ListDocuments '{\"page_size\": 3}'\n"
+            << std::flush;
+}
+
+absl::Status RunDemo(const DemoOptions& options) {
+  Progress progress;
+  ASSIGN_OR_RETURN(const std::unique_ptr<World> world,
+                   progress.Timed("starting", [&] { return World::Start(options, progress); }));
+  progress.Say(absl::StrCat("the suite is up on ", options.data_dir, ": PostgreSQL, Redis",
+                            world->mail_server() == nullptr ? "" : ", a mail server",
+                            " and the services, none of them reachable from outside"));
+  RETURN_IF_ERROR(Generate(*world));
+  Calendar calendar(*world);
+  RETURN_IF_ERROR(calendar.Load());
+  RETURN_IF_ERROR(calendar.Play());
+  RETURN_IF_ERROR(WaitForMail(*world));
+  RETURN_IF_ERROR(Export(*world));
+  RETURN_IF_ERROR(Summarise(*world, calendar.totals()));
+  TellAddress(*world);
+  if (options.exit || !progress.terminal()) return absl::OkStatus();
+  std::cout << "\nCtrl-C ends it.\n" << std::flush;
+  rpc::WaitForSignal();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int Demo(const Args& args) {
+  const absl::Status status = RunDemo(ReadOptions(args));
+  if (status.ok()) return 0;
+  std::cout << std::flush;
+  return Fail(Annotate(status, "the demo failed"));
+}
+
+int ExportCommand(const Args& args) {
+  if (args.words.size() != 1) {
+    std::cerr << "broadbill export FOLDER\n";
+    return 2;
+  }
+  const auto client = Connect(args);
+  if (!client.ok()) return Fail(client.status());
+  const auto exported =
+      ExportDocuments(client->channel, client->channel, client->context, args.words[0]);
+  if (!exported.ok()) return Fail(exported.status());
+  std::cout << exported->documents << " documents, " << exported->lines << " lines\n";
+  return 0;
 }
 
 }  // namespace broadbill::program

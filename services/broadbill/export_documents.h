@@ -1,8 +1,9 @@
 #pragma once
 
 // Posted documents as CSV files, read from invoicing's feed: what an auditor or another system
-// takes away.
+// takes away. The columns are described in services/broadbill/demo/README.md.
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,9 +17,10 @@ struct ExportedDocuments {
   int64_t lines = 0;
 };
 
-// Writes documents.csv, lines.csv and taxes.csv into `folder` (made when absent), in order of
-// number. Amounts have the currency's digits; those of credit notes are negative.
-absl::StatusOr<ExportedDocuments> ExportDocuments(rpc::Channel& invoicing, rpc::Channel& accounts,
+// Writes documents.csv, lines.csv and taxes.csv into `folder` (made when absent), in the order of
+// the feed. Amounts have the currency's digits; those of credit notes are negative.
+absl::StatusOr<ExportedDocuments> ExportDocuments(std::shared_ptr<rpc::Channel> invoicing,
+                                                  std::shared_ptr<rpc::Channel> accounts,
                                                   const rpc::Context& context,
                                                   const std::string& folder);
 

@@ -80,6 +80,8 @@ absl::StatusOr<std::unique_ptr<Suite>> Suite::Start(const SuiteOptions& options)
     private_server.data_dir = options.data_dir;
     private_server.with_redis = options.redis_url.empty();
     private_server.fsync = options.fsync;
+    private_server.start_empty = options.start_empty;
+    private_server.remove_at_end = options.remove_at_end;
     ASSIGN_OR_RETURN(suite->server_, db::PrivateServer::Start(private_server));
     host.database_url = suite->server_->database_url();
     if (options.redis_url.empty()) host.redis_url = suite->server_->redis_url();

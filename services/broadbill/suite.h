@@ -25,6 +25,8 @@ struct SuiteOptions {
   std::map<std::string, std::string> settings;   // HostOptions::settings: "smtp-url", …
   const Clock* clock = nullptr;                  // nullptr = the system's
   bool fsync = true;
+  bool start_empty = false;    // of the private database: forget an earlier use of data_dir,
+  bool remove_at_end = false;  // leave none behind
 };
 
 class Suite {
