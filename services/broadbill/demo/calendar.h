@@ -48,7 +48,7 @@ class Calendar {
     int64_t amount_minor = 0;
   };
 
-  absl::Status CreateCompany();
+  absl::Status NameCompany();
   absl::Status CreatePolicy();
   absl::Status ReadCalendar();
   absl::Status Day(CivilDay day);

@@ -16,10 +16,10 @@ namespace payments = broadbill::payments::v1;
 
 }  // namespace
 
-absl::Status Calendar::CreateCompany() {
-  accounts::CreateCompanyRequest request;
+absl::Status Calendar::NameCompany() {
+  accounts::UpdateCompanyRequest request;
+  request.set_company_id("default");
   accounts::Company* company = request.mutable_company();
-  company->set_code("default");
   company->set_name("North Woods Fiber LLC");
   company->mutable_address()->add_lines("200 Harbor Drive");
   company->mutable_address()->set_city("Duluth");
@@ -36,7 +36,7 @@ absl::Status Calendar::CreateCompany() {
   company->set_website("northwoods.example");
   company->set_payment_instructions(
       "Pay by transfer to North Woods Fiber LLC and name the invoice number.");
-  return world_.Call<accounts::Company>("broadbill.accounts.v1.Accounts/CreateCompany", request)
+  return world_.Call<accounts::Company>("broadbill.accounts.v1.Accounts/UpdateCompany", request)
       .status();
 }
 
@@ -62,7 +62,7 @@ absl::Status Calendar::CreatePolicy() {
 }
 
 absl::Status Calendar::Load() {
-  RETURN_IF_ERROR(CreateCompany());
+  RETURN_IF_ERROR(NameCompany());
   RETURN_IF_ERROR(CreatePolicy());
   struct Step {
     const char* kind;

@@ -24,12 +24,17 @@ namespace fs = std::filesystem;
 constexpr char kScript[] = BROADBILL_SOURCE_DIR "/tests/smtp/mailbox.py";
 constexpr std::string_view kListening = "listening ";
 
-// Starts the script with its standard output in `pipe_end`.
-absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& args, int pipe_end) {
+// Debian's Python, whose packages the script needs; another one may come first in PATH.
+constexpr char kPython[] = "/usr/bin/python3";
+
+// Starts the script with its standard output in `pipe_end` and errors in the file `log`.
+absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& args, int pipe_end,
+                            const std::string& log) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&files, pipe_end, 1);
+  posix_spawn_file_actions_addopen(&files, 2, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -65,8 +70,8 @@ absl::StatusOr<std::unique_ptr<MailServer>> MailServer::Start(const std::string&
   fs::create_directories(folder, ec);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return UnavailableError("MAIL_SERVER", std::strerror(errno));
-  const auto pid =
-      Spawn({"python3", kScript, "--listen", "127.0.0.1:0", "--folder", folder}, ends[1]);
+  const auto pid = Spawn({kPython, kScript, "--listen", "127.0.0.1:0", "--folder", folder}, ends[1],
+                         folder + ".log");
   close(ends[1]);
   if (!pid.ok()) {
     close(ends[0]);
@@ -76,8 +81,7 @@ absl::StatusOr<std::unique_ptr<MailServer>> MailServer::Start(const std::string&
   const std::string line = ReadLine(ends[0]);
   close(ends[0]);
   if (line.rfind(kListening, 0) != 0) {
-    return NotFoundError("MAIL_SERVER",
-                         "the mail server did not start; is python3-aiosmtpd installed?");
+    return NotFoundError("MAIL_SERVER", "the mail server did not start; see " + folder + ".log");
   }
   server->address_ = line.substr(kListening.size());
   return server;

@@ -1,5 +1,9 @@
 #include "services/broadbill/demo/world.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -26,6 +30,25 @@ absl::Time Noon(CivilDay day) {
   return absl::FromCivil(absl::CivilHour(day) + 17, absl::UTCTimeZone());
 }
 
+// Whether a running suite holds the folder.
+bool InUse(const fs::path& lock) {
+  const int fd = open(lock.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool free = flock(fd, LOCK_EX | LOCK_NB) == 0;
+  close(fd);
+  return !free;
+}
+
+// Removes what an earlier demo left, except what the private PostgreSQL must see to end or forget
+// it.
+void Empty(const fs::path& folder) {
+  std::error_code ec;
+  for (const auto& entry : fs::directory_iterator(folder, ec)) {
+    const std::string name = entry.path().filename().string();
+    if (name != "postgresql" && name != "run" && name != "lock") fs::remove_all(entry.path(), ec);
+  }
+}
+
 }  // namespace
 
 World::World(const DemoOptions& options, Progress& progress)
@@ -41,7 +64,11 @@ absl::Status World::MakeFolder() const {
                                        " is not empty and not a folder of an earlier demo; name "
                                        "another one with --data");
   }
-  for (const char* name : {"input", "mail", "export"}) fs::remove_all(folder / name, ec);
+  if (InUse(folder / "lock")) {
+    return FailedPreconditionError("DATA_DIR_IN_USE",
+                                   "another program runs on " + options_.data_dir);
+  }
+  if (ours) Empty(folder);
   fs::create_directories(folder / "input", ec);
   std::ofstream mark(folder / kMark);
   mark << "This folder belongs to `broadbill demo`, which empties it when it starts.\n";
@@ -63,7 +90,11 @@ absl::StatusOr<std::unique_ptr<World>> World::Start(const DemoOptions& options,
   suite.remove_at_end = !options.keep;
   auto mail = MailServer::Start(options.data_dir + "/mail");
   if (!mail.ok() && ReasonOf(mail.status()) != "MAIL_SERVER") return mail.status();
-  if (mail.ok()) world->mail_server_ = *std::move(mail);
+  if (mail.ok()) {
+    world->mail_server_ = *std::move(mail);
+    suite.settings["smtp-url"] = world->mail_server_->url();
+    suite.settings["mail-from"] = "North Woods Fiber <billing@northwoods.example>";
+  }
   ASSIGN_OR_RETURN(world->suite_, Suite::Start(suite));
   return world;
 }

@@ -127,8 +127,8 @@ class UsageBiller {
     const auto amount = Fraction::MinorUnits(ToDecimal(group.amount()), one_.exponent).Round();
     Bill("voice:" + group.destination(), amount.ok() ? *amount : 0, LineKind::kVoice,
          "Calls: " + group.destination(),
-         absl::StrCat(group.calls(), " calls, ", group.billed_seconds(), " s, ",
-                      group.amount().value()),
+         absl::StrCat(group.calls(), group.calls() == 1 ? " call, " : " calls, ",
+                      group.billed_seconds(), " s, ", group.amount().value()),
          ask_.terms->voice().tax_class(), ask_.terms->voice().account_code());
   }
 
