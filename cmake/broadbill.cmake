@@ -55,7 +55,13 @@ add_library(broadbill_options INTERFACE)
 target_include_directories(broadbill_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(broadbill_options INTERFACE ${BROADBILL_WARNINGS})
 target_compile_definitions(broadbill_options INTERFACE BROADBILL_VERSION="${PROJECT_VERSION}"
-  BROADBILL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SPDLOG_FMT_EXTERNAL)
+  SPDLOG_FMT_EXTERNAL)
+# Only these files may know where the tree lies: a path in every command line would make the compiler
+# cache miss in every other clone.
+function(broadbill_knows_source_dir)
+  set_source_files_properties(${ARGN} PROPERTIES
+    COMPILE_DEFINITIONS BROADBILL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+endfunction()
 
 # Catch2's main is the dearest file of the build: once, without optimisation, with the hooks of
 # libs/testing (one PostgreSQL per run) when that library is there.
