@@ -12,8 +12,8 @@
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/broadbill/demo/dice.h"
+#include "services/broadbill/demo/embedded.h"
 #include "services/broadbill/demo/provider.h"
-#include "services/broadbill/demo/tax_data.h"
 #include "services/broadbill/demo/traffic.h"
 
 namespace broadbill::program {

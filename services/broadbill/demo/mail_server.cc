@@ -8,11 +8,13 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/broadbill/demo/embedded.h"
 
 extern char** environ;  // NOLINT: POSIX
 
@@ -21,7 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kScript[] = BROADBILL_SOURCE_DIR "/tests/smtp/mailbox.py";
 constexpr std::string_view kListening = "listening ";
 
 // Debian's Python, whose packages the script needs; another one may come first in PATH.
@@ -64,13 +65,13 @@ std::string ReadLine(int fd) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MailServer>> MailServer::Start(const std::string& folder) {
-  if (!fs::exists(kScript))
-    return NotFoundError("MAIL_SERVER", "there is no tests/smtp/mailbox.py");
   std::error_code ec;
   fs::create_directories(folder, ec);
+  const std::string script = folder + "/mailbox.py";
+  std::ofstream(script, std::ios::trunc) << kMailServerScript;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return UnavailableError("MAIL_SERVER", std::strerror(errno));
-  const auto pid = Spawn({kPython, kScript, "--listen", "127.0.0.1:0", "--folder", folder}, ends[1],
+  const auto pid = Spawn({kPython, script, "--listen", "127.0.0.1:0", "--folder", folder}, ends[1],
                          folder + ".log");
   close(ends[1]);
   if (!pid.ok()) {
