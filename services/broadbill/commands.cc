@@ -9,14 +9,12 @@
 #include <set>
 #include <sstream>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "libs/calendar/date.h"
-#include "libs/calendar/time_zone.h"
 #include "libs/db/migrate.h"
 #include "libs/rpc/host.h"
 #include "libs/rpc/log.h"
+#include "libs/serve/serve.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/broadbill/call.h"
@@ -53,91 +51,32 @@ import, call, bill, export and apikey talk to the suite that runs on --data DIR 
 with the key in BROADBILL_INTERNAL_KEY.
 )";
 
-const Clock* FixedClock(const std::string& text) {
-  if (text.empty()) return nullptr;
-  const auto day = ParseDate(text);
-  if (!day.ok()) {
-    std::cerr << "--clock: " << day.status().message() << "\n";
-    std::exit(2);
-  }
-  // Noon: the same civil day in nearly every zone.
-  return new FakeClock(absl::FromCivil(absl::CivilHour(*day) + 12, absl::UTCTimeZone()));
-}
-
-// Settings of single services: from options, and from the environment what must not stand on a
-// command line that every user of the machine can read.
-std::map<std::string, std::string> ToSettings(const Args& args) {
-  std::map<std::string, std::string> settings;
-  for (const char* name : {"smtp-url", "mail-from"}) {
-    if (args.Has(name)) settings[name] = args.Get(name);
-  }
-  const std::pair<const char*, const char*> secrets[] = {
-      {"smtp-user", "BROADBILL_SMTP_USER"}, {"smtp-password", "BROADBILL_SMTP_PASSWORD"}};
-  for (const auto& [name, variable] : secrets) {
-    if (const char* value = std::getenv(variable); value != nullptr) settings[name] = value;
-  }
-  return settings;
-}
-
 SuiteOptions ToSuiteOptions(const Args& args) {
+  auto host = serve::ToHostOptions(args);
+  if (!host.ok()) std::exit(Fail(host.status()));
   SuiteOptions options;
   options.data_dir = args.Get("data", ".data");
-  options.database_url = args.Get("database-url");
-  options.redis_url = args.Get("redis-url");
-  options.listen = args.Get("listen", options.listen);
+  options.database_url = host->database_url;
+  options.redis_url = host->redis_url;
+  options.listen = host->listen;
   options.gateway_listen = args.Get("gateway-listen", options.gateway_listen);
-  options.metrics_listen = args.Get("metrics-listen");
-  options.settings = ToSettings(args);
-  options.clock = FixedClock(args.Get("clock"));
+  options.metrics_listen = host->metrics_listen;
+  options.addresses = host->addresses;
+  options.settings = host->settings;
+  options.clock = host->clock;
   for (const absl::string_view name :
        absl::StrSplit(args.Get("services"), ',', absl::SkipEmpty())) {
     options.services.emplace_back(name);
-  }
-  for (const auto& [name, value] : args.options) {
-    constexpr std::string_view kSuffix = "-address";
-    if (name.size() > kSuffix.size() &&
-        name.compare(name.size() - kSuffix.size(), kSuffix.size(), kSuffix) == 0) {
-      options.addresses[name.substr(0, name.size() - kSuffix.size())] = value;
-    }
   }
   return options;
 }
 
 }  // namespace
 
-std::string Args::Get(const std::string& name, const std::string& otherwise) const {
-  const auto found = options.find(name);
-  return found == options.end() ? otherwise : found->second;
-}
-
-int64_t Args::GetInt(const std::string& name, int64_t otherwise) const {
-  if (!Has(name)) return otherwise;
-  int64_t value = 0;
-  if (absl::SimpleAtoi(Get(name), &value)) return value;
-  std::cerr << "--" << name << " must be a number, was '" << Get(name) << "'\n";
-  std::exit(2);
-}
-
 int Main(int argc, char** argv) {
   static const std::set<std::string> kBare = {"dry-run", "describe", "help",
                                               "keep",    "exit",     "verbose"};
-  Args args;
-  for (int i = 1; i < argc; ++i) {
-    std::string word = argv[i];
-    if (word.rfind("--", 0) != 0) {
-      args.words.push_back(std::move(word));
-      continue;
-    }
-    word.erase(0, 2);
-    const size_t equals = word.find('=');
-    if (equals != std::string::npos) {
-      args.options[word.substr(0, equals)] = word.substr(equals + 1);
-    } else if (kBare.count(word) == 0 && i + 1 < argc) {
-      args.options[word] = argv[++i];
-    } else {
-      args.options[word] = "true";
-    }
-  }
+  Args args = serve::ParseArgs(argc, argv, kBare);
   const std::string command = args.words.empty() ? "help" : args.words.front();
   if (!args.words.empty()) args.words.erase(args.words.begin());
   if (args.Has("verbose")) rpc::SetLogLevel(rpc::LogLevel::kDebug);

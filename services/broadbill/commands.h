@@ -1,21 +1,10 @@
 #pragma once
 
-#include <map>
-#include <string>
-#include <vector>
+#include "libs/serve/args.h"
 
 namespace broadbill::program {
 
-// The command line: `broadbill COMMAND [words] [--name=value | --name value | --name]`.
-struct Args {
-  std::vector<std::string> words;              // after the command
-  std::map<std::string, std::string> options;  // without dashes; "true" for bare ones
-
-  std::string Get(const std::string& name, const std::string& otherwise = "") const;
-  bool Has(const std::string& name) const { return options.count(name) > 0; }
-  // The option as a number; exits with a message when it is none.
-  int64_t GetInt(const std::string& name, int64_t otherwise) const;
-};
+using serve::Args;
 
 // Dispatches to the commands below; returns the exit status.
 int Main(int argc, char** argv);

@@ -1,0 +1,20 @@
+#include "libs/serve/serve.h"
+#include "services/gateway/component.h"
+
+int main(int argc, char** argv) {
+  using broadbill::rpc::Host;
+  return broadbill::serve::Main(
+      argc, argv,
+      {"gateway",
+       [](Host& host) {
+         const auto& settings = host.options().settings;
+         broadbill::gateway::GatewayOptions options;
+         const auto listen = settings.find("gateway-listen");
+         if (listen != settings.end()) options.listen = listen->second;
+         const auto file = settings.find("admin-key-file");
+         if (file != settings.end()) options.admin_key_file = file->second;
+         return broadbill::gateway::Register(host, options);
+       },
+       [](Host& host) { return broadbill::gateway::StartHttp(host).status(); },
+       &broadbill::gateway::StopHttp});
+}
