@@ -105,7 +105,8 @@ absl::StatusOr<std::unique_ptr<Suite>> Suite::Start(const SuiteOptions& options)
   }
   RETURN_IF_ERROR(WritePrivate(options.data_dir + "/endpoints",
                                "127.0.0.1:" + std::to_string(suite->host_->port()) +
-                                   "\nhttp://127.0.0.1:" + std::to_string(suite->gateway_port_)));
+                                   "\nhttp://127.0.0.1:" + std::to_string(suite->gateway_port_) +
+                                   "\n" + suite->database_url_));
   return suite;
 }
 

@@ -32,7 +32,8 @@ struct SuiteOptions {
 class Suite {
  public:
   // Starts the private servers where no URL is given, migrates, registers the components, listens,
-  // and writes <data>/endpoints and <data>/internal.key for `broadbill call`.
+  // and writes <data>/internal.key and <data>/endpoints (gRPC address, HTTP address, database URL,
+  // a line each) for `broadbill call` and for services started beside it.
   static absl::StatusOr<std::unique_ptr<Suite>> Start(const SuiteOptions& options);
   ~Suite();
 
