@@ -1,10 +1,8 @@
-#include <unistd.h>
-
 #include <filesystem>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
-#include "libs/rpc/log.h"
+#include "libs/rpc/host.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/broadbill/client.h"
@@ -14,6 +12,7 @@
 #include "services/broadbill/demo/summary.h"
 #include "services/broadbill/demo/world.h"
 #include "services/broadbill/export_documents.h"
+#include "services/broadbill/services.h"
 
 namespace broadbill::program {
 namespace {
@@ -45,6 +44,13 @@ absl::Status Generate(World& world) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<DemoTotals> PlayMonth(World& world) {
+  Calendar calendar(world);
+  RETURN_IF_ERROR(calendar.Load());
+  RETURN_IF_ERROR(calendar.Play());
+  return calendar.totals();
+}
+
 absl::Status Export(World& world) {
   const std::string& folder = world.options().export_dir;
   if (folder.empty()) return absl::OkStatus();
@@ -59,33 +65,46 @@ absl::Status Export(World& world) {
 
 void TellAddress(World& world) {
   const std::string& data = world.options().data_dir;
-  std::cout << "\nThe suite is up: http://127.0.0.1:" << world.suite().gateway_port() << "/\n"
-            << "  curl -H \"Authorization: Bearer $(cat " << data << "/admin.key)\" "
-            << "'http://127.0.0.1:" << world.suite().gateway_port()
+  const std::string url = absl::StrCat("http://127.0.0.1:", world.suite().gateway_port());
+  std::cout << "\nThe suite is up: " << url << "/\n"
+            << "  curl -H \"Authorization: Bearer $(cat " << data << "/admin.key)\" '" << url
             << "/v1/documents?page_size=3'\n"
-            << "  build/release/bin/broadbill call --data " << data
+            << "  broadbill call --data " << data
             << " Invoicing/ListDocuments '{\"page_size\": 3}'\n"
+            << "Ctrl-C ends it.\n"
             << std::flush;
+}
+
+void TellEnd(const DemoOptions& options) {
+  std::cout << "\nThe suite is stopped. ";
+  if (options.keep) {
+    std::cout << "`broadbill serve --data " << options.data_dir << "` goes on with it.\n";
+  } else {
+    std::cout << "Input, mail and the invoice are in " << options.data_dir
+              << "; on a terminal without --exit the suite stays up, with --keep the database "
+                 "stays.\n";
+  }
 }
 
 absl::Status RunDemo(const DemoOptions& options) {
   Progress progress;
-  ASSIGN_OR_RETURN(const std::unique_ptr<World> world,
+  ASSIGN_OR_RETURN(std::unique_ptr<World> world,
                    progress.Timed("starting", [&] { return World::Start(options, progress); }));
-  progress.Say(absl::StrCat("the suite is up on ", options.data_dir, ": PostgreSQL, Redis",
-                            world->mail_server() == nullptr ? "" : ", a mail server",
-                            " and the services, none of them reachable from outside"));
+  progress.Say(absl::StrCat("the suite is up on ", options.data_dir, ": PostgreSQL, Redis, ",
+                            world->mail_server() == nullptr ? "" : "a mail server, ",
+                            Components().size(),
+                            " services and the gateway, all on this machine only"));
   RETURN_IF_ERROR(Generate(*world));
-  Calendar calendar(*world);
-  RETURN_IF_ERROR(calendar.Load());
-  RETURN_IF_ERROR(calendar.Play());
+  ASSIGN_OR_RETURN(const DemoTotals totals, PlayMonth(*world));
   RETURN_IF_ERROR(WaitForMail(*world));
   RETURN_IF_ERROR(Export(*world));
-  RETURN_IF_ERROR(Summarise(*world, calendar.totals()));
-  TellAddress(*world);
-  if (options.exit || !progress.terminal()) return absl::OkStatus();
-  std::cout << "\nCtrl-C ends it.\n" << std::flush;
-  rpc::WaitForSignal();
+  RETURN_IF_ERROR(Summarise(*world, totals));
+  if (!options.exit && progress.terminal()) {
+    TellAddress(*world);
+    rpc::WaitForSignal();
+  }
+  world->Stop();
+  TellEnd(options);
   return absl::OkStatus();
 }
 

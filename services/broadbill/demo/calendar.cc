@@ -141,9 +141,11 @@ absl::Status Calendar::CompleteDeck() {
         "broadbill.invoicing.v1.Invoicing/RetryRunExceptions", request);
   }));
   totals_.exceptions_resolved += answer.resolved();
-  world_.progress().Say(absl::StrCat(FormatDate(kDeckDay),
-                                     "  the missing call rate is loaded: ", answer.resolved(),
-                                     " waiting accounts billed, ", answer.open(), " still wait"));
+  if (answer.resolved() + answer.open() > 0) {
+    world_.progress().Say(absl::StrCat(
+        FormatDate(kDeckDay), "  the missing call rate is loaded: ", Grouped(answer.resolved()),
+        " waiting accounts billed, ", Grouped(answer.open()), " still wait"));
+  }
   RETURN_IF_ERROR(world_.Settle());
   return ReadPosted();
 }

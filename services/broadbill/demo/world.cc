@@ -99,6 +99,11 @@ absl::StatusOr<std::unique_ptr<World>> World::Start(const DemoOptions& options,
   return world;
 }
 
+void World::Stop() {
+  suite_.reset();
+  mail_server_.reset();
+}
+
 void World::SetDay(CivilDay day) {
   today_ = day;
   clock_.Set(Noon(day));

@@ -32,6 +32,9 @@ class World {
   static absl::StatusOr<std::unique_ptr<World>> Start(const DemoOptions& options,
                                                       Progress& progress);
 
+  // Ends suite, servers and mail server; nothing else may be called afterwards.
+  void Stop();
+
   const DemoOptions& options() const { return options_; }
   Progress& progress() { return progress_; }
   Suite& suite() { return *suite_; }
