@@ -2,9 +2,10 @@
 """A mail server for tests and the demo: keeps what it receives as files.
 
   mailbox.py --listen 127.0.0.1:0 --folder DIR [--reject ADDRESS]... [--fail-first N]
-             [--login USER:PASSWORD]
+             [--login USER:PASSWORD] [--until-eof]
 
-Prints `listening 127.0.0.1:PORT` when ready and ends on SIGTERM. Each message becomes
+Prints `listening 127.0.0.1:PORT` when ready and ends on SIGTERM, or with --until-eof when its
+standard input ends, which a parent's death brings about too. Each message becomes
 DIR/NNNNNN.eml, complete when it appears: Return-Path, Delivered-To and Received lines as a mail
 server adds them (the latter with the client's port, so that connections can be told apart), then the
 bytes as received.
@@ -18,6 +19,7 @@ import asyncio
 import logging
 import pathlib
 import signal
+import sys
 import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -75,6 +77,11 @@ async def serve(args):
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    if args.until_eof:
+        def read_input():
+            if not sys.stdin.buffer.raw.read(4096):
+                ended.set()
+        loop.add_reader(sys.stdin, read_input)
     address = server.sockets[0].getsockname()
     print(f"listening {address[0]}:{address[1]}", flush=True)
     await ended.wait()
@@ -82,6 +89,8 @@ async def serve(args):
 
 
 def main():
+    # A parent that waits for signals itself hands down a mask that blocks them.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     # A login without TLS is what a loopback test wants; the library warns of it at every connection.
     warnings.simplefilter("ignore")
     logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -91,6 +100,7 @@ def main():
     parser.add_argument("--reject", action="append", default=[], metavar="ADDRESS")
     parser.add_argument("--fail-first", type=int, default=0, metavar="N")
     parser.add_argument("--login", metavar="USER:PASSWORD")
+    parser.add_argument("--until-eof", action="store_true")
     asyncio.run(serve(parser.parse_args()))
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
@@ -10,8 +11,10 @@ namespace {
 
 constexpr char kCrLf[] = "\r\n";
 
+// ASCII that no reader could take for an encoded word.
 bool IsPlain(const std::string& text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; }) &&
+         text.find("=?") == std::string::npos;
 }
 
 std::string Base64Lines(const std::string& bytes) {
@@ -34,7 +37,9 @@ size_t Cut(const std::string& text, size_t at, size_t limit) {
   return end == at ? std::min(text.size(), at + limit) : end;
 }
 
-std::string Address(const std::string& name, const std::string& address) {
+std::string Address(const std::string& full_name, const std::string& raw_address) {
+  const std::string name = OneLine(full_name);
+  const std::string address = OneLine(raw_address);
   if (name.empty()) return absl::StrCat("<", address, ">");
   if (!IsPlain(name)) return absl::StrCat(EncodeHeader(name), " <", address, ">");
   std::string quoted;
@@ -54,13 +59,54 @@ std::string SafeFileName(std::string name) {
   return name.empty() ? "attachment" : name;
 }
 
+std::string Part(const std::string& content_type, const std::string& bytes) {
+  return absl::StrCat("Content-Type: ", content_type, kCrLf, "Content-Transfer-Encoding: base64",
+                      kCrLf, kCrLf, Base64Lines(bytes));
+}
+
+// The words: plain text, or both forms for the reader to choose.
+std::string Words(const Mail& mail, const std::string& boundary) {
+  const std::string text = Part("text/plain; charset=utf-8", mail.text);
+  if (mail.html.empty()) return text;
+  return absl::StrCat("Content-Type: multipart/alternative; boundary=\"", boundary, "\"", kCrLf,
+                      kCrLf, "--", boundary, kCrLf, text, "--", boundary, kCrLf,
+                      Part("text/html; charset=utf-8", mail.html), "--", boundary, "--", kCrLf);
+}
+
 }  // namespace
+
+std::string OneLine(const std::string& text) {
+  std::string out = text;
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  absl::StripAsciiWhitespace(&out);
+  return out;
+}
+
+std::optional<Mailbox> ParseMailbox(const std::string& text) {
+  Mailbox out;
+  const size_t open = text.rfind('<');
+  if (open == std::string::npos) {
+    out.address = OneLine(text);
+  } else {
+    const size_t close = text.find('>', open);
+    if (close == std::string::npos || !OneLine(text.substr(close + 1)).empty()) return std::nullopt;
+    out.name = OneLine(text.substr(0, open));
+    if (out.name.size() >= 2 && out.name.front() == '"' && out.name.back() == '"') {
+      out.name = out.name.substr(1, out.name.size() - 2);
+    }
+    out.address = OneLine(text.substr(open + 1, close - open - 1));
+  }
+  if (!IsMailAddress(out.address)) return std::nullopt;
+  return out;
+}
 
 std::string EncodeHeader(const std::string& text) {
   if (IsPlain(text) && text.size() <= 900) return text;
   std::string out;
   for (size_t at = 0; at < text.size();) {
-    const size_t end = Cut(text, at, 42);
+    const size_t end = Cut(text, at, 39);
     absl::StrAppend(&out, out.empty() ? "" : "\r\n ", "=?UTF-8?B?",
                     absl::Base64Escape(text.substr(at, end - at)), "?=");
     at = end;
@@ -89,21 +135,21 @@ std::string ToMime(const Mail& mail) {
   std::string out;
   absl::StrAppend(&out, "From: ", Address(mail.from_name, mail.from_address), kCrLf);
   absl::StrAppend(&out, "To: ", Address(mail.to_name, mail.to_address), kCrLf);
-  if (!mail.reply_to.empty()) absl::StrAppend(&out, "Reply-To: <", mail.reply_to, ">", kCrLf);
-  absl::StrAppend(&out, "Subject: ", EncodeHeader(mail.subject), kCrLf);
+  if (!mail.reply_to.empty()) {
+    absl::StrAppend(&out, "Reply-To: ", Address("", mail.reply_to), kCrLf);
+  }
+  absl::StrAppend(&out, "Subject: ", EncodeHeader(OneLine(mail.subject)), kCrLf);
   absl::StrAppend(&out, "Date: ",
                   absl::FormatTime("%a, %d %b %Y %H:%M:%S +0000", mail.date, absl::UTCTimeZone()),
-                  kCrLf, "Message-ID: <", mail.message_id, ">", kCrLf);
+                  kCrLf, "Message-ID: <", OneLine(mail.message_id), ">", kCrLf);
   absl::StrAppend(&out, "Auto-Submitted: auto-generated", kCrLf, "MIME-Version: 1.0", kCrLf);
-  const std::string text_part =
-      absl::StrCat("Content-Type: text/plain; charset=utf-8", kCrLf,
-                   "Content-Transfer-Encoding: base64", kCrLf, kCrLf, Base64Lines(mail.text));
-  if (mail.attachments.empty()) return out + text_part;
+  const std::string words = Words(mail, boundary + "_a");
+  if (mail.attachments.empty()) return out + words;
   absl::StrAppend(&out, "Content-Type: multipart/mixed; boundary=\"", boundary, "\"", kCrLf, kCrLf,
-                  "--", boundary, kCrLf, text_part);
+                  "--", boundary, kCrLf, words);
   for (const Attachment& attachment : mail.attachments) {
     const std::string name = SafeFileName(attachment.file_name);
-    absl::StrAppend(&out, "--", boundary, kCrLf, "Content-Type: ", attachment.content_type,
+    absl::StrAppend(&out, "--", boundary, kCrLf, "Content-Type: ", OneLine(attachment.content_type),
                     "; name=\"", name, "\"", kCrLf, "Content-Disposition: attachment; filename=\"",
                     name, "\"", kCrLf, "Content-Transfer-Encoding: base64", kCrLf, kCrLf,
                     Base64Lines(attachment.bytes));

@@ -1,8 +1,9 @@
 #pragma once
 
-// Internet messages (RFC 5322) with MIME parts (RFC 2045 to 2047): UTF-8 text, HTML-free, with
-// attachments in base64. A pure function: equal input gives equal bytes.
+// Internet messages (RFC 5322) with MIME parts (RFC 2045 to 2047): UTF-8 text, optionally the same
+// as HTML, with attachments in base64. A pure function: equal input gives equal bytes.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,24 @@ struct Mail {
   std::string reply_to;  // may be empty
   std::string subject;
   std::string text;        // UTF-8, lines end in \n
+  std::string html;        // the same for readers of HTML; may be empty
   std::string message_id;  // without <>: stable per message, so that a repeat is recognisable
   absl::Time date;
   std::vector<Attachment> attachments;
 };
+
+// A sender or recipient.
+struct Mailbox {
+  std::string name;  // may be empty
+  std::string address;
+};
+
+// Reads "billing@isp.example" or "North Star <billing@isp.example>"; nothing when the address is
+// not usable.
+std::optional<Mailbox> ParseMailbox(const std::string& text);
+
+// The text on one line: control characters become blanks, blanks around it go.
+std::string OneLine(const std::string& text);
 
 // The message with CRLF line ends, ready for SMTP DATA (dot stuffing is the transport's work).
 std::string ToMime(const Mail& mail);

@@ -1,0 +1,273 @@
+#include <map>
+#include <set>
+
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "broadbill/accounts/v1/events.pb.h"
+#include "broadbill/invoicing/v1/events.pb.h"
+#include "broadbill/payments/v1/events.pb.h"
+#include "libs/convert/convert.h"
+#include "libs/status/macros.h"
+#include "services/notification/app/notification_app.h"
+#include "services/notification/domain/builtin.h"
+
+namespace broadbill::notification {
+namespace {
+
+namespace accounts = broadbill::accounts::v1;
+namespace invoicing = broadbill::invoicing::v1;
+namespace payments = broadbill::payments::v1;
+
+constexpr char kNotKnown[] = "waits for the account, which is not known yet";
+
+std::optional<CivilDay> Day(const google::type::Date& date) {
+  if (convert::IsUnset(date)) return std::nullopt;
+  return CivilDay(date.year(), date.month(), date.day());
+}
+
+// What all facts of an event share.
+template <class Event>
+absl::StatusOr<MessageRow> FactOf(const feed::Event& event, const Event& message) {
+  MessageRow row;
+  row.account_id = event.account_id;
+  ASSIGN_OR_RETURN(row.event_id, Uuid::Parse("evt", message.event_id()));
+  row.created_at = convert::FromProto(message.at());
+  return row;
+}
+
+absl::Status ReadDocument(const invoicing::DocumentPosted& document, MessageRow& row) {
+  ASSIGN_OR_RETURN(row.document_id, Uuid::Parse("doc", document.document_id()));
+  const bool credit = document.kind() == invoicing::Document::CREDIT_NOTE;
+  row.template_code = credit ? kCreditNote : kInvoice;
+  row.number = document.number();
+  row.currency = document.currency_code();
+  row.amount = credit ? -document.total_minor() : document.total_minor();
+  row.day = Day(document.invoice_date());
+  if (!credit) row.due = Day(document.due_date());
+  row.reference =
+      document.payment_reference().empty() ? document.number() : document.payment_reference();
+  return absl::OkStatus();
+}
+
+void ReadReceipt(const payments::PaymentReceived& received, MessageRow& row) {
+  row.template_code = kReceipt;
+  row.currency = received.currency_code();
+  row.amount = received.amount_minor();
+  row.day = Day(received.value_date());
+  row.method = received.method_label();
+  row.reference = received.reference();
+}
+
+void ReadDecline(const payments::PaymentDeclined& declined, MessageRow& row) {
+  row.template_code = kPaymentDeclined;
+  row.currency = declined.currency_code();
+  row.amount = declined.amount_minor();
+  row.day = Day(declined.date());
+  if (!declined.hard_decline()) row.due = Day(declined.next_retry_date());
+  row.method = declined.method_label();
+  row.reason = DeclineReason(declined.decline_code());
+}
+
+// A policy may name a template of its own; one that is no reminder falls back to the reminder.
+absl::Status ReadReminder(const payments::ReminderDue& reminder, MessageRow& row) {
+  const TemplateText* family = FamilyOf(reminder.template_());
+  const bool usable = family != nullptr && family->code == kReminder;
+  row.template_code = usable ? reminder.template_() : kReminder;
+  row.currency = reminder.currency_code();
+  row.amount = reminder.past_due_minor();
+  row.day = Day(reminder.date());
+  row.due = Day(reminder.oldest_due_date());
+  row.number = absl::StrJoin(reminder.numbers(), ", ");
+  if (reminder.document_ids_size() == 1) {
+    ASSIGN_OR_RETURN(row.document_id, Uuid::Parse("doc", reminder.document_ids(0)));
+  }
+  return absl::OkStatus();
+}
+
+CustomerRow ToRow(const Uuid& account_id, const accounts::Account& account) {
+  CustomerRow row;
+  row.account_id = account_id;
+  row.known = true;
+  row.account_number = account.account_number();
+  const auto company = Uuid::Parse("co", account.company_id());
+  if (company.ok()) row.company_id = *company;
+  row.name = account.name();
+  row.language = account.language();
+  return row;
+}
+
+// Rows of one fact, addressed.
+void Address(MessageRow fact, const Audience& audience, absl::Time now,
+             std::vector<MessageRow>& out) {
+  if (!audience.suppressed.empty()) {
+    fact.message_id = Uuid::Make(now);
+    fact.state = kSuppressed;
+    fact.error = audience.suppressed;
+    out.push_back(std::move(fact));
+    return;
+  }
+  for (const Addressee& to : audience.to) {
+    MessageRow row = fact;
+    row.message_id = Uuid::Make(now);
+    row.contact_id = to.contact_id;
+    row.recipient = to.email;
+    row.recipient_name = to.name;
+    out.push_back(std::move(row));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<MessageRow>> NotificationApp::WithoutKnown(
+    db::Tx& tx, std::vector<MessageRow> facts) {
+  std::vector<Uuid> account_ids, event_ids;
+  for (const MessageRow& fact : facts) {
+    account_ids.push_back(fact.account_id);
+    event_ids.push_back(fact.event_id);
+  }
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("SELECT m.event_id, m.template FROM unnest($1, $2) AS "
+                           "e(account_id, event_id) JOIN message m USING (account_id, event_id)",
+                           account_ids, event_ids));
+  std::set<std::pair<Uuid, std::string>> known;
+  for (int i = 0; i < rows.size(); ++i) {
+    known.emplace(rows.Get<Uuid>(i, 0), rows.Get<std::string>(i, 1));
+  }
+  std::vector<MessageRow> fresh;
+  for (MessageRow& fact : facts) {
+    if (known.emplace(fact.event_id, fact.template_code).second) fresh.push_back(std::move(fact));
+  }
+  return fresh;
+}
+
+absl::Status NotificationApp::Enqueue(db::Tx& tx, const std::vector<MessageRow>& facts) {
+  std::set<Uuid> distinct;
+  for (const MessageRow& fact : facts) distinct.insert(fact.account_id);
+  const std::vector<Uuid> ids(distinct.begin(), distinct.end());
+  // Accounts whose own event is still to come get a stand-in that is locked here: either the
+  // transaction that brings the account waits for ours and sees its messages, or we wait for it.
+  RETURN_IF_ERROR(tx.Exec("INSERT INTO customer (account_id, known, account_number, company_id, "
+                          "name, language) SELECT id, false, '', $2, '', '' FROM unnest($1) id "
+                          "WHERE NOT EXISTS (SELECT 1 FROM customer c WHERE c.account_id = id) "
+                          "ORDER BY id ON CONFLICT DO NOTHING",
+                          ids, Uuid())
+                      .status());
+  RETURN_IF_ERROR(tx.Exec("SELECT 1 FROM customer WHERE account_id = ANY($1) AND NOT known "
+                          "ORDER BY account_id FOR UPDATE",
+                          ids)
+                      .status());
+  std::set<Uuid> known;
+  ASSIGN_OR_RETURN(
+      const db::Result customers,
+      tx.Exec("SELECT account_id FROM customer WHERE known AND account_id = ANY($1)", ids));
+  for (int i = 0; i < customers.size(); ++i) known.insert(customers.Get<Uuid>(i, 0));
+  ASSIGN_OR_RETURN(const auto contact_rows,
+                   db::Select<ContactRow>(
+                       tx, "WHERE account_id = ANY($1) ORDER BY account_id, contact_id", ids));
+  std::map<Uuid, std::vector<Contact>> contacts;
+  for (const ContactRow& row : contact_rows) {
+    contacts[row.account_id].push_back(
+        {row.contact_id, row.name, row.email, row.receives_invoices, row.receives_notices});
+  }
+  ASSIGN_OR_RETURN(const auto preferences,
+                   db::Select<PreferenceRow>(tx, "WHERE account_id = ANY($1)", ids));
+  std::map<Uuid, std::vector<std::string>> muted;
+  for (const PreferenceRow& row : preferences) muted[row.account_id] = row.muted;
+
+  const absl::Time now = clock_.Now();
+  std::vector<MessageRow> rows;
+  for (MessageRow fact : facts) {
+    fact.due_at = absl::Now();
+    if (known.count(fact.account_id) == 0) {
+      fact.message_id = Uuid::Make(now);
+      fact.error = kNotKnown;
+      rows.push_back(std::move(fact));
+      continue;
+    }
+    const Audience audience =
+        AudienceOf(ToNotice(fact), contacts[fact.account_id], muted[fact.account_id]);
+    Address(std::move(fact), audience, now, rows);
+  }
+  return db::Insert(tx, rows).status();
+}
+
+absl::Status NotificationApp::OnInvoicingEvents(db::Tx& tx,
+                                                const std::vector<feed::Event>& events) {
+  std::vector<MessageRow> facts;
+  for (const feed::Event& event : events) {
+    invoicing::Event message;
+    if (!message.ParseFromString(event.body) || !message.has_document_posted()) continue;
+    ASSIGN_OR_RETURN(MessageRow fact, FactOf(event, message));
+    RETURN_IF_ERROR(ReadDocument(message.document_posted(), fact));
+    facts.push_back(std::move(fact));
+  }
+  if (facts.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(facts, WithoutKnown(tx, std::move(facts)));
+  return Enqueue(tx, facts);
+}
+
+absl::Status NotificationApp::OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events) {
+  std::vector<MessageRow> facts;
+  for (const feed::Event& event : events) {
+    payments::Event message;
+    if (!message.ParseFromString(event.body)) continue;
+    ASSIGN_OR_RETURN(MessageRow fact, FactOf(event, message));
+    if (message.has_payment_received()) {
+      // Balances brought over from another system are no payments to thank for.
+      if (message.payment_received().kind() == payments::Payment::OPENING) continue;
+      ReadReceipt(message.payment_received(), fact);
+    } else if (message.has_payment_declined()) {
+      ReadDecline(message.payment_declined(), fact);
+    } else if (message.has_reminder_due()) {
+      RETURN_IF_ERROR(ReadReminder(message.reminder_due(), fact));
+    } else {
+      continue;
+    }
+    facts.push_back(std::move(fact));
+  }
+  if (facts.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(facts, WithoutKnown(tx, std::move(facts)));
+  return Enqueue(tx, facts);
+}
+
+absl::Status NotificationApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Event>& events) {
+  std::map<Uuid, accounts::Account> latest;
+  for (const feed::Event& event : events) {
+    accounts::Event message;
+    if (!message.ParseFromString(event.body) || !message.has_account_changed()) continue;
+    latest[event.account_id] = message.account_changed().account();
+  }
+  if (latest.empty()) return absl::OkStatus();
+  std::vector<Uuid> ids;
+  std::vector<CustomerRow> customers;
+  std::vector<ContactRow> contacts;
+  for (const auto& [id, account] : latest) {
+    ids.push_back(id);
+    customers.push_back(ToRow(id, account));
+    for (const accounts::Contact& contact : account.contacts()) {
+      ASSIGN_OR_RETURN(const Uuid contact_id, Uuid::Parse("con", contact.contact_id()));
+      contacts.push_back({id, contact_id, contact.name(), contact.email(),
+                          contact.receives_invoices(), contact.receives_notices()});
+    }
+  }
+  RETURN_IF_ERROR(
+      db::Insert(tx, customers,
+                 "ON CONFLICT (account_id) DO UPDATE SET known = true, account_number = "
+                 "excluded.account_number, company_id = excluded.company_id, name = "
+                 "excluded.name, language = excluded.language")
+          .status());
+  RETURN_IF_ERROR(tx.Exec("DELETE FROM contact WHERE account_id = ANY($1)", ids).status());
+  RETURN_IF_ERROR(db::Insert(tx, contacts).status());
+  // What came before its account gets its addressees now.
+  ASSIGN_OR_RETURN(
+      const db::Result waiting,
+      tx.Exec("DELETE FROM message WHERE account_id = ANY($1) AND state = 1 AND recipient = '' "
+              "RETURNING " +
+                  db::ColumnList<MessageRow>(),
+              ids));
+  std::vector<MessageRow> facts = db::ReadRows<MessageRow>(waiting);
+  for (MessageRow& fact : facts) fact.error.clear();
+  return facts.empty() ? absl::OkStatus() : Enqueue(tx, facts);
+}
+
+}  // namespace broadbill::notification
