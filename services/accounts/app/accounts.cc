@@ -36,6 +36,10 @@ absl::Status CheckEtag(const std::string& etag, int64_t version) {
   return AbortedError("ETAG_MISMATCH", "it was changed meanwhile; read it again");
 }
 
+absl::StatusOr<std::vector<ContactRow>> ContactsOf(db::Tx& tx, const Uuid& account_id) {
+  return db::Select<ContactRow>(tx, "WHERE account_id = $1 ORDER BY contact_id", account_id);
+}
+
 }  // namespace
 
 absl::Status AccountsApp::EnsureDefaultCompany() {
@@ -170,8 +174,7 @@ absl::StatusOr<pb::Account> AccountsApp::GetAccount(const rpc::Context&,
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(const AccountRow row, FindAccount(tx, id, false));
-  ASSIGN_OR_RETURN(const auto contacts,
-                   db::Select<ContactRow>(tx, "WHERE account_id = $1 ORDER BY contact_id", id));
+  ASSIGN_OR_RETURN(const auto contacts, ContactsOf(tx, id));
   return ToProto(row, contacts);
 }
 
@@ -246,8 +249,9 @@ absl::StatusOr<pb::Account> AccountsApp::UpdateAccount(const rpc::Context& conte
                                 row.billing_address, row.tax_id, row.account_group, row.external_id,
                                 row.version, row.updated_at)
                             .status());
-        AddAccountEvent(row, {}, false, clock_.Now(), events);
-        return ToProto(row, {});
+        ASSIGN_OR_RETURN(const auto contacts, ContactsOf(tx, id));
+        AddAccountEvent(row, contacts, false, clock_.Now(), events);
+        return ToProto(row, contacts);
       });
 }
 
@@ -274,8 +278,9 @@ absl::StatusOr<pb::Account> AccountsApp::ChangeCycleDay(const rpc::Context& cont
                                 "version = $4, updated_at = $5 WHERE account_id = $1",
                                 id, row.cycle_days, row.cycle_day_values, row.version, clock_.Now())
                             .status());
-        AddAccountEvent(row, {}, false, clock_.Now(), events);
-        return ToProto(row, {});
+        ASSIGN_OR_RETURN(const auto contacts, ContactsOf(tx, id));
+        AddAccountEvent(row, contacts, false, clock_.Now(), events);
+        return ToProto(row, contacts);
       });
 }
 
@@ -327,7 +332,8 @@ absl::StatusOr<pb::Contact> AccountsApp::CreateContact(const rpc::Context& conte
         ++account.version;
         RETURN_IF_ERROR(
             tx.Exec("UPDATE account SET version = version + 1 WHERE account_id = $1", id).status());
-        AddAccountEvent(account, rows, false, clock_.Now(), events);
+        ASSIGN_OR_RETURN(const auto contacts, ContactsOf(tx, id));
+        AddAccountEvent(account, contacts, false, clock_.Now(), events);
         return ToProto(account, rows).contacts(0);
       });
 }

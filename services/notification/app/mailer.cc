@@ -26,8 +26,8 @@ constexpr absl::Duration kIdle = absl::Milliseconds(200);
 // What one message may take at most: the PDF, the server's answer, the record.
 constexpr absl::Duration kOneMessage = absl::Seconds(120);
 
-// The service asked cannot answer now; the message is not to blame. A deadline is none: one document
-// that takes too long must not hold up the others.
+// The service asked cannot answer now; the message is not to blame. A deadline is none: one
+// document that takes too long must not hold up the others.
 bool IsOutage(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
          absl::IsAborted(status) || absl::IsCancelled(status);

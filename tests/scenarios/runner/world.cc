@@ -8,10 +8,12 @@
 
 namespace broadbill::scenarios {
 
-World::World() : clock_(absl::FromUnixSeconds(1767268800)) {
+World::World(std::map<std::string, std::string> settings)
+    : clock_(absl::FromUnixSeconds(1767268800)) {
   rpc::HostOptions options;
   options.database_url = database_.url();
   options.clock = &clock_;
+  options.settings = std::move(settings);
   host_ = std::make_unique<rpc::Host>(std::move(options));
   for (const program::Component& component : program::Components()) {
     const absl::Status status = component.register_with(*host_);

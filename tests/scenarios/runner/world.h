@@ -17,7 +17,8 @@ namespace broadbill::scenarios {
 
 class World {
  public:
-  World();
+  // `settings` are HostOptions::settings, as "smtp-url"; without one mail stays queued.
+  explicit World(std::map<std::string, std::string> settings = {});
   ~World();
 
   // Midday of a civil day, so that it is the same day in every American and European zone.
@@ -36,6 +37,7 @@ class World {
   std::shared_ptr<rpc::Channel> Channel(const std::string& service) {
     return host_->ChannelTo(service);
   }
+  rpc::Host& host() { return *host_; }
   const rpc::Context& context() const { return context_; }
   const std::string& database_url() const { return database_.url(); }
 
