@@ -14,10 +14,10 @@
 #include "broadbill/notification/v1/message.pb.h"
 #include "broadbill/notification/v1/template.pb.h"
 #include "broadbill/payments/v1/payment.pb.h"
-#include "broadbill/tax/v1/area.pb.h"
 #include "libs/convert/convert.h"
 #include "libs/feed/consumer.h"
 #include "libs/status/error.h"
+#include "services/broadbill/imports.h"
 #include "tests/scenarios/runner/world.h"
 #include "tests/smtp/mailbox.h"
 
@@ -45,6 +45,10 @@ struct Isp {
     company.mutable_company()->set_name("Nørth Star Broadband");
     company.mutable_company()->set_email("billing@northstar.example");
     Must<accounts::Company>(kAccounts, "UpdateCompany", company);
+    const char* const areas = "country,region,postal_code,jurisdictions\nUS,MN,55401,US-27\n";
+    REQUIRE(
+        program::RunImport(*world.Channel("tax"), world.context(), "tax-areas", "areas.csv", areas)
+            .ok());
     accounts::CreatePlanRequest plan;
     plan.mutable_plan()->set_code("fibre");
     plan.mutable_plan()->set_name("Fibre 500");
@@ -92,8 +96,8 @@ struct Isp {
     return made.account_id();
   }
 
+  // A run as of today, and what follows from it and from all that came before.
   void Bill() {
-    REQUIRE(world.Settle().ok());
     invoicing::CreateBillRunRequest request;
     *request.mutable_as_of() = convert::ToProto(world.today());
     request.set_mode(invoicing::BillRun::POST);
@@ -107,6 +111,13 @@ struct Isp {
     REQUIRE(world.Settle().ok());
   }
 
+  void Rename(const std::string& account, const std::string& name) {
+    accounts::UpdateAccountRequest update;
+    update.set_account_id(account);
+    update.mutable_account()->set_name(name);
+    Must<accounts::Account>(kAccounts, "UpdateAccount", update);
+  }
+
   void Pay(const std::string& account, int64_t units) {
     payments::CreatePaymentRequest request;
     request.set_account_id(account);
@@ -116,7 +127,6 @@ struct Isp {
     payment->mutable_amount()->set_currency_code("USD");
     payment->mutable_amount()->set_units(units);
     Must<payments::Payment>("broadbill.payments.v1.Payments/", "CreatePayment", request);
-    REQUIRE(world.Settle().ok());
   }
 
   std::vector<Message> Messages(const std::string& account = "", const std::string& code = "") {
@@ -246,16 +256,21 @@ TEST_CASE("an invoice reaches its contacts with the PDF that invoicing keeps, on
   CHECK(isp.Events().size() == 4);
   CHECK(isp.Events()[0].message_delivered().message_id().substr(0, 4) == "msg_");
 
-  // All feeds once more from the first event: nothing is added, nothing is sent.
+  // All feeds once more from the first event, which consumers notice at the account's next one: of
+  // all that, only the next month's payment and invoice are told.
   isp.Sql("UPDATE feed_cursor SET pos = 0");
+  isp.world.SetClock(CivilDay(2026, 4, 1));
+  isp.Rename(account, "Lindström Bakery");
+  isp.Pay(account, 1);
   isp.Bill();
-  const auto after = isp.Summary();
-  CHECK(after.delivered() == 4);
-  CHECK(after.queued() == 0);
-  CHECK(after.suppressed() == 0);
-  CHECK(isp.Sql("SELECT sum(pos) FROM feed_cursor WHERE source <> 'accounts'").Get<int64_t>(0, 0) >
-        0);
-  CHECK(mailbox.Messages().size() == 4);
+  REQUIRE(isp.WaitDelivered(8).delivered() == 8);
+  CHECK(
+      isp.Sql("SELECT count(DISTINCT source) FROM feed_cursor WHERE pos > 0").Get<int64_t>(0, 0) ==
+      3);
+  CHECK(isp.Messages(account, "invoice").size() == 4);
+  CHECK(isp.Messages(account, "receipt").size() == 4);
+  CHECK(isp.Summary().queued() + isp.Summary().failed() + isp.Summary().suppressed() == 0);
+  CHECK(mailbox.Messages().size() == 8);
 }
 
 TEST_CASE("a 4xx is tried again, a 5xx ends it at once and can be tried again by hand") {
@@ -317,7 +332,9 @@ TEST_CASE("while the server is away mail waits without using up its tries") {
   Message waiting;
   const absl::Time deadline = absl::Now() + kPatience;
   while (waiting.error().empty() && absl::Now() < deadline) {
-    waiting = isp.Messages().back();
+    const auto all = isp.Messages();
+    REQUIRE(all.size() == 5);
+    waiting = all.back();
     absl::SleepFor(absl::Milliseconds(20));
   }
   CHECK(absl::StrContains(waiting.error(), "Failed to connect"));
@@ -377,8 +394,6 @@ TEST_CASE("without a mail server mail waits, and what nobody wants is kept with 
   Isp isp;
   const std::string account = isp.Customer("A-1", {Contact("Ann", "ann@customer.example")});
   const std::string silent = isp.Customer("A-2", {});
-  const std::string odd = isp.Customer("A-3", {Contact("", "not an address")});
-  REQUIRE(isp.world.Settle().ok());
 
   notification::SetPreferencesRequest mute;
   mute.set_account_id(account);
@@ -401,35 +416,32 @@ TEST_CASE("without a mail server mail waits, and what nobody wants is kept with 
         "ACCOUNT_NOT_FOUND");
 
   // Changing an account says nothing about its contacts.
-  accounts::UpdateAccountRequest update;
-  update.set_account_id(account);
-  update.mutable_account()->set_name("Ann's Bakery");
-  isp.Must<accounts::Account>(kAccounts, "UpdateAccount", update);
+  isp.Rename(account, "Ann's Bakery");
 
-  isp.Bill();
   isp.Pay(account, 5);
+  isp.Bill();
   const auto summary = isp.Summary();
   CHECK(summary.queued() == 1);
-  CHECK(summary.suppressed() == 3);
+  CHECK(summary.suppressed() == 2);
   const Message invoice = isp.Messages(account, "invoice").at(0);
   CHECK(invoice.state() == Message::QUEUED);
   CHECK(invoice.recipient() == "ann@customer.example");
   CHECK(invoice.tries() == 0);
   CHECK(invoice.has_next_try_at());
-  CHECK(invoice.subject() == "Invoice INV-2026-000001 from Nørth Star Broadband");
+  CHECK(absl::StartsWith(invoice.subject(), "Invoice INV-2026-00000"));
+  CHECK(absl::EndsWith(invoice.subject(), " from Nørth Star Broadband"));
   CHECK(absl::StrContains(isp.Get(invoice).text_body(), "Hello Ann,"));
   CHECK(isp.Messages(account, "receipt").at(0).error() ==
         "the account has muted this kind of message");
   CHECK(isp.Messages(silent).at(0).error() == "no contact takes invoices by mail");
-  CHECK(isp.Messages(odd).at(0).error() == "the contact's mail address is not usable");
-  CHECK(isp.Messages(odd).at(0).state() == Message::SUPPRESSED);
+  CHECK(isp.Messages(silent).at(0).state() == Message::SUPPRESSED);
 
   // Pages, the newest first.
   notification::ListMessagesRequest request;
-  request.set_page_size(3);
+  request.set_page_size(2);
   auto page = isp.Must<notification::ListMessagesResponse>(kNotification, "ListMessages", request);
-  REQUIRE(page.messages_size() == 3);
-  CHECK(page.messages(0).template_code() == "receipt");
+  REQUIRE(page.messages_size() == 2);
+  CHECK(page.messages(0).message_id() > page.messages(1).message_id());
   request.set_page_token(page.next_page_token());
   page = isp.Must<notification::ListMessagesResponse>(kNotification, "ListMessages", request);
   CHECK(page.messages_size() == 1);
