@@ -15,6 +15,7 @@
 #include "broadbill/invoicing/v1/bill_run.pb.h"
 #include "broadbill/invoicing/v1/document.pb.h"
 #include "broadbill/invoicing/v1/pending_charge.pb.h"
+#include "broadbill/notification/v1/message.pb.h"
 #include "broadbill/payments/v1/collections.pb.h"
 #include "broadbill/payments/v1/ledger.pb.h"
 #include "broadbill/payments/v1/method.pb.h"
@@ -31,6 +32,7 @@ namespace {
 
 namespace accounts = broadbill::accounts::v1;
 namespace invoicing = broadbill::invoicing::v1;
+namespace notification = broadbill::notification::v1;
 namespace payments = broadbill::payments::v1;
 
 // The words of a line; quoted text is one word, # begins a comment.
@@ -303,6 +305,7 @@ class Scenario {
         auto* contact = account->add_contacts();
         contact->set_email(value);
         contact->set_receives_invoices(true);
+        contact->set_receives_notices(true);
       } else if (word == "anchor") {
         account->set_anchor_rule(value == "anniversary"   ? accounts::Account::ANNIVERSARY
                                  : value == "start_month" ? accounts::Account::START_MONTH
@@ -704,6 +707,7 @@ class Scenario {
     if (what == "exception") return ExpectException(r);
     if (what == "ledger") return ExpectLedger(r);
     if (what == "collected" || what == "declined") return ExpectCollected(what, r);
+    if (what == "mail") return ExpectMail(r);
     if (what == "late-fees") return ExpectCount(r, collected_.late_fees());
     if (what == "reminders") return ExpectCount(r, collected_.reminders());
     return InvalidArgumentError("SYNTAX", "unknown expectation '" + what + "'");
@@ -727,6 +731,32 @@ class Scenario {
              FormatDate(CivilDay(b.year(), b.month(), b.day())) + " ";
     }
     return days + AmountOf(line.amount());
+  }
+
+  // expect mail A1 invoice [count N] [queued|suppressed]: messages to the account, sent or waiting
+  absl::Status ExpectMail(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    notification::ListMessagesRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(*request.mutable_template_code(), r.Next("a template"));
+    request.set_page_size(1000);
+    std::string count = "1";
+    while (!r.done()) {
+      if (r.Take("count")) {
+        ASSIGN_OR_RETURN(count, r.Next("a number"));
+      } else if (r.Take("queued")) {
+        request.add_states(notification::Message::QUEUED);
+      } else if (r.Take("suppressed")) {
+        request.add_states(notification::Message::SUPPRESSED);
+      } else {
+        break;
+      }
+    }
+    ASSIGN_OR_RETURN(const auto page,
+                     world_.Call<notification::ListMessagesResponse>(
+                         "broadbill.notification.v1.Notification/ListMessages", request));
+    Compare(count, std::to_string(page.messages_size()));
+    return absl::OkStatus();
   }
 
   // expect line A1 "Fibre 500" 2026-03-10..2026-04-01 35.48
