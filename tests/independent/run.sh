@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Plays the demo, bills its input files with bill.py and compares. BIN is the folder of broadbill.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+bin=${BIN:?the folder of the program broadbill}
+folder=$(mktemp -d)
+export PYTHONDONTWRITEBYTECODE=1
+trap 'rm -rf "$folder"' EXIT
+
+python3 "$here/bill.py" --self-test
+if ! "$bin/broadbill" demo --accounts "${ACCOUNTS:-2000}" --data "$folder" \
+  --export "$folder/export" --exit >"$folder/demo.log" 2>&1; then
+  cat "$folder/demo.log"
+  exit 1
+fi
+python3 "$here/bill.py" "$folder/input" "$folder/export"
