@@ -155,6 +155,31 @@ std::string LocationText(const pb::Document& document, const std::string& locati
   return "";
 }
 
+// A customer sees one row a tax: what new lines bring and what credits take back, together.
+std::vector<RenderTax> RenderTaxes(const Whole& whole, int64_t sign, int exponent) {
+  struct Sum {
+    std::string name, rate;
+    int64_t base = 0, amount = 0;
+  };
+  std::vector<Sum> sums;
+  for (const TaxRow& tax : whole.taxes) {
+    const std::string& name = tax.name.empty() ? tax.jurisdiction_name : tax.name;
+    const std::string rate = tax.fixed ? "" : tax.rate.ToString() + " %";
+    auto same = std::find_if(sums.begin(), sums.end(),
+                             [&](const Sum& sum) { return sum.name == name && sum.rate == rate; });
+    if (same == sums.end()) same = sums.insert(sums.end(), Sum{name, rate});
+    same->base += sign * tax.base;
+    same->amount += sign * tax.amount;
+  }
+  std::vector<RenderTax> out;
+  for (const Sum& sum : sums) {
+    if (sum.amount == 0) continue;
+    out.push_back({sum.name, sum.rate, FormatMinorGrouped(sum.base, exponent),
+                   FormatMinorGrouped(sum.amount, exponent)});
+  }
+  return out;
+}
+
 RenderInput ToRender(const Whole& whole) {
   const pb::Document document = WholeToProto(whole);
   const DocumentRow& row = whole.row;
@@ -200,12 +225,7 @@ RenderInput ToRender(const Whole& whole) {
     out.amount = amount(line.amount);
     in.groups[group->second].lines.push_back(std::move(out));
   }
-  for (const TaxRow& tax : whole.taxes) {
-    if (tax.amount == 0) continue;
-    in.taxes.push_back({tax.name.empty() ? tax.jurisdiction_name : tax.name,
-                        tax.fixed ? "" : tax.rate.ToString() + " %", amount(tax.base),
-                        amount(tax.amount)});
-  }
+  in.taxes = RenderTaxes(whole, sign, exponent);
   in.totals = {{"Subtotal", amount(row.net), false}, {"Taxes and fees", amount(row.tax), false}};
   in.payable = {row.kind == 2 ? "Credited" : "Amount due",
                 FormatMoney(sign * row.total, row.currency), true};

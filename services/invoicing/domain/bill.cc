@@ -328,6 +328,7 @@ class Differ {
             off, (Fraction::Of(discount.value) * Fraction::Ratio(days.days(), piece.days.days()))
                      .Round());
       }
+      if (off == 0) continue;  // it did not hold on these days
       if (credit) off = -off;
       discounts[discount.id] -= off;
       out_.lines.push_back(MakeDiscount(piece, discount, days, -off, credit, parent));

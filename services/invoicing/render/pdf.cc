@@ -442,7 +442,7 @@ class Document {
 
   void Payment() {
     if (in_.payment.empty() && in_.payment_code.empty() && in_.note.empty()) return;
-    Need(110);
+    Need(96);  // the code, its caption, and the block stays together
     const double code = in_.payment_code.empty() ? 0 : 78;
     const double w = canvas_.body_width() - (code > 0 ? code + 30 : 0);
     const double top = y_;
