@@ -20,6 +20,11 @@ Bytes HashOf(const std::string& request) {
   return out;
 }
 
+// "CreateBillRun" of "broadbill.invoicing.v1.Invoicing/CreateBillRun".
+std::string_view MethodName(std::string_view method) {
+  return method.substr(method.rfind('/') + 1);
+}
+
 // The stored answer, when the key was used before. Waits for a concurrent first use.
 absl::StatusOr<std::optional<std::string>> TakeKey(Tx& tx, const CommandInput& input,
                                                    const Bytes& hash) {
@@ -59,7 +64,7 @@ absl::StatusOr<CommandResult> Attempt(
                         .status());
   }
   RETURN_IF_ERROR(AppendFeed(tx, output.events, input.now));
-  RETURN_IF_ERROR(tx.Commit());
+  RETURN_IF_ERROR(tx.Commit(MethodName(input.method)));
   if (!output.events.empty()) SignalFeed(pool.schema());
   return CommandResult{std::move(output.answer), false};
 }

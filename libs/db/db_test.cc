@@ -106,6 +106,17 @@ TEST_CASE("errors say what kind they are") {
   CHECK(ReasonOf(pool->Exec("SELECT nonsense").status()) == "DATABASE_ERROR");
 }
 
+TEST_CASE("a commit after a passed-over error says that nothing was kept") {
+  testing::TestDatabase database;
+  const auto pool = Open(database);
+  auto tx = pool->Begin();
+  REQUIRE(tx.ok());
+  REQUIRE(tx->Exec("CREATE TABLE kept (n int4)").ok());
+  CHECK_FALSE(tx->Exec("SELECT 1 / 0").ok());
+  CHECK(ReasonOf(tx->Commit()) == "TRANSACTION_FAILED");
+  CHECK(*pool->Exec("SELECT to_regclass('kept') IS NULL")->GetOptional<bool>(0, 0));
+}
+
 TEST_CASE("the pool survives broken connections") {
   testing::TestDatabase database;
   const auto pool = Open(database);

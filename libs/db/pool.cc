@@ -3,10 +3,12 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/db/migrate.h"
+#include "libs/fault/fault.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 
@@ -101,6 +103,24 @@ class Connection {
   absl::Status Script(const std::string& sql) {
     return Check(PQexec(pg_, sql.c_str()), {PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY})
         .status();
+  }
+
+  // Sending and answer apart: a process that dies between them does not learn the outcome.
+  absl::Status Commit(std::string_view fault_part) {
+    fault::Point(fault_part, "written");
+    if (PQsendQuery(pg_, "COMMIT") != 1) return ToStatus(nullptr, pg_);
+    fault::Point(fault_part, "commit_sent");
+    absl::Status status;
+    while (PGresult* raw = PQgetResult(pg_)) {
+      const auto result = Check(raw, {PGRES_COMMAND_OK});
+      if (!result.ok()) {
+        status = result.status();
+      } else if (std::strcmp(PQcmdStatus(raw), "COMMIT") != 0) {
+        status = AbortedError("TRANSACTION_FAILED", "a failed transaction was rolled back");
+      }
+    }
+    if (status.ok()) fault::Point(fault_part, "committed");
+    return status;
   }
 
   absl::StatusOr<Result> Exec(const std::string& sql, const Params& params) {
@@ -205,9 +225,9 @@ absl::Status Tx::CopyIn(const std::string& table, const std::string& columns,
       absl::StrCat("COPY ", table, " (", columns, ") FROM STDIN (FORMAT binary)"), binary_rows);
 }
 
-absl::Status Tx::Commit() {
+absl::Status Tx::Commit(std::string_view fault) {
   if (connection_ == nullptr) return InternalError("DATABASE_ERROR", "the transaction has ended");
-  absl::Status status = connection_->Script("COMMIT");
+  absl::Status status = connection_->Commit(fault);
   if (!status.ok() && !connection_->healthy()) {
     status =
         UnavailableError("COMMIT_OUTCOME_UNKNOWN",

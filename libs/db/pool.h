@@ -111,8 +111,11 @@ class Tx {
                       const std::string& binary_rows);
 
   // UNAVAILABLE with reason COMMIT_OUTCOME_UNKNOWN when the connection broke during COMMIT: look
-  // the effect up, do not run it again blindly.
-  absl::Status Commit();
+  // the effect up, do not run it again blindly. ABORTED (TRANSACTION_FAILED) when an earlier error
+  // of the transaction was passed over, so that nothing was kept. `fault` names the transaction's
+  // points for tests that kill the process: "draft.written", "draft.commit_sent",
+  // "draft.committed".
+  absl::Status Commit(std::string_view fault = {});
   void Rollback();
 
  private:

@@ -5,7 +5,10 @@
 #include <pwd.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,6 +93,24 @@ int64_t MemoryBytes() {
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
+// Whether a Redis answers PING on the unix socket.
+bool RedisAnswers(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return false;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const timeval patience{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  char answer[5] = {};
+  const bool ok = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+                  write(fd, "PING\r\n", 6) == 6 && read(fd, answer, sizeof(answer)) == 5 &&
+                  std::memcmp(answer, "+PONG", 5) == 0;
+  close(fd);
+  return ok;
+}
+
 // Another user must be able to walk down to `dir`.
 bool OthersMayEnter(const fs::path& dir) {
   for (fs::path at = fs::absolute(dir); at != at.root_path(); at = at.parent_path()) {
@@ -111,6 +132,7 @@ struct PrivateServer::Impl {
   pid_t postgres = 0;
   bool adopted = false;
   pid_t redis = 0;
+  bool redis_adopted = false;
 
   std::string log(const std::string& name) const { return base + "/" + name + ".log"; }
   std::string cluster() const { return base + "/postgresql"; }
@@ -271,16 +293,24 @@ struct PrivateServer::Impl {
     return ok ? absl::OkStatus() : UnavailableError("PRIVATE_SERVER", message);
   }
 
+  // A live Redis of this folder, left by a parent that was killed, is adopted.
   absl::Status StartRedis() {
     if (!options.with_redis) return absl::OkStatus();
     const std::string path = socket + "/redis.sock";
+    const std::string pid_path = base + "/redis.pid";
+    redis = static_cast<pid_t>(std::strtol(ReadFile(pid_path).c_str(), nullptr, 10));
+    if (redis > 0 && kill(redis, 0) == 0 && RedisAnswers(path)) {
+      redis_adopted = true;
+      return absl::OkStatus();
+    }
     unlink(path.c_str());
     ASSIGN_OR_RETURN(redis, Spawn(AsUser({"redis-server", "--port", "0", "--unixsocket", path,
                                           "--unixsocketperm", "700", "--save", "", "--appendonly",
                                           "no", "--dir", socket}),
                                   log("redis")));
+    std::ofstream(pid_path, std::ios::trunc) << redis << "\n";
     const absl::Time deadline = absl::Now() + absl::Seconds(10);
-    while (!fs::exists(path)) {
+    while (!RedisAnswers(path)) {
       if (waitpid(redis, nullptr, WNOHANG) != 0 || absl::Now() > deadline) {
         redis = 0;
         return UnavailableError("PRIVATE_SERVER", "Redis does not start; see " + log("redis"));
@@ -291,23 +321,23 @@ struct PrivateServer::Impl {
   }
 
   void StopAll() {
-    if (redis > 0) {
-      kill(redis, SIGTERM);
-      waitpid(redis, nullptr, 0);
-    }
-    if (postgres > 0) {
-      kill(postgres, SIGINT);  // fast shutdown
-      if (!adopted) waitpid(postgres, nullptr, 0);
-      for (int i = 0; adopted && i < 3000 && kill(postgres, 0) == 0; ++i) {
-        absl::SleepFor(absl::Milliseconds(10));
-      }
-    }
+    Stop(redis, SIGTERM, redis_adopted);
+    Stop(postgres, SIGINT, adopted);  // fast shutdown
     if (options.remove_at_end && !bin.empty()) {
       std::error_code ec;
       fs::remove_all(cluster(), ec);
       fs::remove_all(socket, ec);
     }
     if (lock >= 0) close(lock);
+  }
+
+  static void Stop(pid_t pid, int signal, bool is_adopted) {
+    if (pid <= 0) return;
+    kill(pid, signal);
+    if (!is_adopted) waitpid(pid, nullptr, 0);
+    for (int i = 0; is_adopted && i < 3000 && kill(pid, 0) == 0; ++i) {
+      absl::SleepFor(absl::Milliseconds(10));
+    }
   }
 };
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "absl/time/clock.h"
+#include "libs/fault/fault.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 
@@ -131,9 +132,11 @@ absl::Status Consumer::Apply(int partition, const std::vector<Event>& events, in
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(const bool ours, MoveCursor(tx, partition, last_pos));
   if (!ours) return AbortedError("FEED_CURSOR_MOVED", "another consumer moved the cursor");
+  const std::string name = pool_->schema() + "_follows_" + source_;
+  fault::Point(name, "read");
   ASSIGN_OR_RETURN(const std::vector<Event> open, WithoutParked(tx, events));
   if (!open.empty()) RETURN_IF_ERROR(handler_(tx, open));
-  RETURN_IF_ERROR(tx.Commit());
+  RETURN_IF_ERROR(tx.Commit(name));
   cursors_[partition] = last_pos;
   return absl::OkStatus();
 }

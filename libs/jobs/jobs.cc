@@ -84,6 +84,34 @@ absl::Status Release(db::Pool& pool, const Claim& claim) {
       .status();
 }
 
+absl::StatusOr<int64_t> ReleaseAll(db::Pool& pool, const std::string& kind) {
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      pool.Exec("UPDATE job_chunk c SET state = 'ready', lease_until = NULL FROM job j "
+                "WHERE j.job_id = c.job_id AND j.kind = $1 AND c.state = 'claimed'",
+                kind));
+  return rows.affected();
+}
+
+Leases::Held::Held(Leases* leases, const Claim& claim) : leases_(leases) {
+  absl::MutexLock lock(&leases_->mutex_);
+  leases_->held_.emplace(this, claim);
+}
+
+Leases::Held::~Held() {
+  absl::MutexLock lock(&leases_->mutex_);
+  leases_->held_.erase(this);
+}
+
+void Leases::Renew() {
+  std::vector<Claim> claims;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [held, claim] : held_) claims.push_back(claim);
+  }
+  for (const Claim& claim : claims) jobs::Renew(*pool_, claim, lease_).IgnoreError();
+}
+
 absl::StatusOr<Progress> GetProgress(db::Tx& tx, const Uuid& job_id) {
   ASSIGN_OR_RETURN(const db::Result rows,
                    tx.Exec("SELECT j.state, count(c.chunk), "

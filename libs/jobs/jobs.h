@@ -1,10 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "libs/db/pool.h"
 
@@ -42,6 +47,38 @@ absl::Status Fence(db::Tx& tx, const Claim& claim);
 absl::Status Done(db::Tx& tx, const Claim& claim);
 // Gives the chunk back at once.
 absl::Status Release(db::Pool& pool, const Claim& claim);
+// Gives back all claimed chunks of a kind: for a process that knows itself the only one (it holds
+// the lock of a private database), so that what a killed predecessor had claimed need not run out.
+// Returns how many there were.
+absl::StatusOr<int64_t> ReleaseAll(db::Pool& pool, const std::string& kind);
+
+// Renews the leases of the claims that are being worked on. Thread-safe.
+class Leases {
+ public:
+  Leases(std::shared_ptr<db::Pool> pool, absl::Duration lease)
+      : pool_(std::move(pool)), lease_(lease) {}
+
+  // The claim is renewed until the Held is gone.
+  class Held {
+   public:
+    Held(Leases* leases, const Claim& claim);
+    ~Held();
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+   private:
+    Leases* const leases_;
+  };
+  // To be called about every third of a lease. A claim that was lost is left alone: its fence says
+  // so to the worker.
+  void Renew();
+
+ private:
+  const std::shared_ptr<db::Pool> pool_;
+  const absl::Duration lease_;
+  absl::Mutex mutex_;
+  std::map<const Held*, Claim> held_ ABSL_GUARDED_BY(mutex_);
+};
 
 absl::StatusOr<Progress> GetProgress(db::Tx& tx, const Uuid& job_id);
 // running ↔ paused, → cancelled, → finished. FAILED_PRECONDITION when the job has ended.

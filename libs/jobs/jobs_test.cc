@@ -53,4 +53,31 @@ TEST_CASE("a paused job gives no chunks") {
   CHECK_FALSE(Take(*pool, "test", absl::Seconds(30))->has_value());
 }
 
+TEST_CASE("a held lease does not run out, a given back chunk is anybody's") {
+  testing::TestDatabase database;
+  const auto pool = *db::OpenPool(database.url(), "work", {});
+  const Uuid job = Uuid::Make(absl::FromUnixSeconds(1775001600));
+  REQUIRE(db::RunTx(*pool, [&](db::Tx& tx) {
+            return Create(tx, job, "test", "", 2, absl::FromUnixSeconds(1775001600));
+          }).ok());
+  Leases leases(pool, absl::Seconds(30));
+  const auto first = *Take(*pool, "test", absl::Milliseconds(1));
+  REQUIRE(first.has_value());
+  {
+    const Leases::Held held(&leases, *first);
+    leases.Renew();
+    const auto second = *Take(*pool, "test", absl::Seconds(30));
+    REQUIRE(second.has_value());
+    CHECK(second->chunk == 1);
+    CHECK_FALSE(Take(*pool, "test", absl::Seconds(30))->has_value());
+  }
+  CHECK(*ReleaseAll(*pool, "other") == 0);
+  CHECK(*ReleaseAll(*pool, "test") == 2);
+  const auto again = *Take(*pool, "test", absl::Seconds(30));
+  REQUIRE(again.has_value());
+  CHECK(again->chunk == 0);
+  CHECK(again->fence == first->fence + 1);
+  CHECK(ReasonOf(db::RunTx(*pool, [&](db::Tx& tx) { return Fence(tx, *first); })) == "LEASE_LOST");
+}
+
 }  // namespace broadbill::jobs

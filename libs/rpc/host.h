@@ -33,6 +33,7 @@ struct HostOptions {
   // PostgreSQL connection string for all services, and per service where they differ.
   std::string database_url;
   std::map<std::string, std::string> database_urls;
+  bool owns_database = false;  // no other process uses it: a private PostgreSQL under our lock
   std::string redis_url;  // "unix:/path" or "host:port"; "" = no Redis
   // Where services that are not in this process listen: {"tax", "tax:7000"}.
   std::map<std::string, std::string> addresses;

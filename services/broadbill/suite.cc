@@ -84,6 +84,7 @@ absl::StatusOr<std::unique_ptr<Suite>> Suite::Start(const SuiteOptions& options)
     private_server.remove_at_end = options.remove_at_end;
     ASSIGN_OR_RETURN(suite->server_, db::PrivateServer::Start(private_server));
     host.database_url = suite->server_->database_url();
+    host.owns_database = true;
     if (options.redis_url.empty()) host.redis_url = suite->server_->redis_url();
   }
   ASSIGN_OR_RETURN(host.key, InternalKey(options.data_dir));

@@ -16,6 +16,7 @@ absl::Status Register(rpc::Host& host) {
       pool, host.clock(),
       Assembler::Peers{host.ChannelTo("accounts"), host.ChannelTo("rating"),
                        host.ChannelTo("tax")}));
+  if (host.options().owns_database) RETURN_IF_ERROR(app->TakeBackChunks());
   rpc::Service service("broadbill.invoicing.v1.Invoicing");
   service.Unary("CreateBillRun", app, &InvoicingApp::CreateBillRun)
       .Unary("GetBillRun", app, &InvoicingApp::GetBillRun)
@@ -44,6 +45,8 @@ absl::Status Register(rpc::Host& host) {
                   [app](db::Tx& tx, const std::vector<feed::Event>& events) {
                     return app->OnPaymentsEvents(tx, events);
                   });
+  host.AddBackground("bill leases",
+                     [app](rpc::Background& background) { app->KeepLeases(background); });
   for (int i = 0; i < kWorkers; ++i) {
     host.AddBackground("bill worker",
                        [app](rpc::Background& background) { app->Work(background); });

@@ -18,10 +18,18 @@
 
 namespace broadbill::invoicing {
 
+// A chunk's lease: short, and renewed while the chunk is worked on, so that a dead worker's chunk is
+// soon another's.
+constexpr absl::Duration kLease = absl::Seconds(6);
+
 class InvoicingApp {
  public:
   InvoicingApp(std::shared_ptr<db::Pool> pool, const Clock& clock, Assembler::Peers peers)
-      : pool_(pool), clock_(clock), peers_(peers), assembler_(pool, clock, peers) {}
+      : pool_(pool),
+        clock_(clock),
+        peers_(peers),
+        assembler_(pool, clock, peers),
+        leases_(pool, kLease) {}
 
   // runs.cc
   absl::StatusOr<pb::BillRun> CreateBillRun(const rpc::Context&, const pb::CreateBillRunRequest&);
@@ -38,6 +46,10 @@ class InvoicingApp {
       const rpc::Context&, const pb::RetryRunExceptionsRequest&);
   // A worker: claims chunks and posts finished ones until told to stop.
   void Work(rpc::Background& background);
+  // Renews the leases of the chunks that workers of this process hold.
+  void KeepLeases(rpc::Background& background);
+  // What a killed predecessor had claimed, for the only process of a private database.
+  absl::Status TakeBackChunks();
 
   // documents.cc
   absl::StatusOr<pb::Document> GetDocument(const rpc::Context&, const pb::GetDocumentRequest&);
@@ -78,6 +90,7 @@ class InvoicingApp {
   const Clock& clock_;
   const Assembler::Peers peers_;
   const Assembler assembler_;
+  jobs::Leases leases_;
 };
 
 // documents.cc: rows to messages.

@@ -5,10 +5,10 @@
 #include "absl/time/clock.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
+#include "libs/fault/fault.h"
 #include "libs/money/money.h"
 #include "libs/rpc/log.h"
 #include "libs/status/macros.h"
-#include "services/invoicing/app/fault.h"
 #include "services/invoicing/app/invoicing_app.h"
 
 namespace broadbill::invoicing {
@@ -16,7 +16,6 @@ namespace {
 
 constexpr char kJob[] = "bill_run";
 constexpr char kSignal[] = "invoicing.work";
-constexpr absl::Duration kLease = absl::Seconds(10);
 constexpr size_t kChunkAccounts = 500;
 
 // Chunks of one bucket each, accounts in order.
@@ -236,7 +235,6 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
         RETURN_IF_ERROR(jobs::Create(tx, run.run_id, kJob, "", run.chunks, run.created_at));
         return ToProto(tx, run);
       });
-  fault::Point("planned");
   db::SignalFeed(kSignal);
   return result;
 }
@@ -429,9 +427,21 @@ void InvoicingApp::Work(rpc::Background& background) {
   }
 }
 
+void InvoicingApp::KeepLeases(rpc::Background& background) {
+  while (!background.WaitFor(kLease / 3)) leases_.Renew();
+}
+
+absl::Status InvoicingApp::TakeBackChunks() {
+  ASSIGN_OR_RETURN(const int64_t chunks, jobs::ReleaseAll(*pool_, kJob));
+  if (chunks > 0) rpc::Log(rpc::LogLevel::kInfo, "bill run", {{"taken_back", std::to_string(chunks)}});
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> InvoicingApp::DraftOneChunk() {
   ASSIGN_OR_RETURN(const auto claim, jobs::Take(*pool_, kJob, kLease));
   if (!claim.has_value()) return false;
+  const jobs::Leases::Held held(&leases_, *claim);
+  fault::Point("draft", "claimed");
   RunRow run;
   ChunkRow chunk;
   {
@@ -441,13 +451,11 @@ absl::StatusOr<bool> InvoicingApp::DraftOneChunk() {
                                                              run.run_id, claim->chunk));
     chunk = chunks.front();
   }
-  fault::Point("chunk_read");
   const absl::Status status = DraftChunk(*claim, run, chunk);
   if (!status.ok()) {
     jobs::Release(*pool_, *claim).IgnoreError();
     return status;
   }
-  fault::Point("chunk_committed");
   db::SignalFeed(kSignal);
   return true;
 }
@@ -461,7 +469,7 @@ absl::Status InvoicingApp::DraftChunk(const jobs::Claim& claim, const RunRow& ru
   auto made = assembler_.MakeDrafts(chunk.account_ids, context);
   if (!made.ok() && IsTransient(made.status())) return made.status();
   if (made.ok()) drafts = *std::move(made);
-  fault::Point("chunk_computed");
+  fault::Point("draft", "computed");
   absl::Status saved =
       made.ok() ? SaveChunk(claim, run, chunk, drafts) : absl::InternalError("not computed");
   if (saved.ok() || IsTransient(saved)) return saved;
@@ -509,7 +517,6 @@ absl::Status InvoicingApp::SaveChunk(const jobs::Claim& claim, const RunRow& run
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   RETURN_IF_ERROR(jobs::Fence(tx, claim));
   if (run.mode != pb::BillRun::DRY) RETURN_IF_ERROR(SaveDrafts(tx, drafts));
-  fault::Point("chunk_in_tx");
   RETURN_IF_ERROR(db::Copy(tx, exceptions));
   RETURN_IF_ERROR(tx.Exec("UPDATE bill_run_chunk SET drafted = true, documents = $3, "
                           "credit_notes = $4, lines = $5, net = $6, tax = $7, total = $8, "
@@ -518,7 +525,7 @@ absl::Status InvoicingApp::SaveChunk(const jobs::Claim& claim, const RunRow& run
                           sums.net, sums.tax, sums.total, sums.exceptions)
                       .status());
   RETURN_IF_ERROR(jobs::Done(tx, claim));
-  return tx.Commit();
+  return tx.Commit("draft");
 }
 
 // Posts the next chunk of a run, in order; one poster per run by the row's lock.
@@ -535,8 +542,7 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
                             run.run_id, state, absl::Now())
                         .status());
     if (state == pb::BillRun::DONE) RETURN_IF_ERROR(jobs::SetState(tx, run.run_id, "finished"));
-    RETURN_IF_ERROR(tx.Commit());
-    fault::Point("run_finished");
+    RETURN_IF_ERROR(tx.Commit("finish"));
     return true;
   };
   if (run.mode != pb::BillRun::POST) {
@@ -548,6 +554,7 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
   ASSIGN_OR_RETURN(const auto chunks, db::Select<ChunkRow>(tx, "WHERE run_id = $1 AND chunk = $2",
                                                            run.run_id, run.next_post));
   if (chunks.empty() || !chunks.front().drafted) return false;
+  fault::Point("post", "read");
   ASSIGN_OR_RETURN(const auto documents,
                    db::Select<DocumentRow>(tx,
                                            "WHERE run_id = $1 AND chunk = $2 AND NOT held AND "
@@ -565,9 +572,7 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
       tx.Exec("UPDATE bill_run SET next_post = next_post + 1 WHERE run_id = $1", run.run_id)
           .status());
   RETURN_IF_ERROR(db::AppendFeed(tx, events, clock_.Now()));
-  fault::Point("post_in_tx");
-  RETURN_IF_ERROR(tx.Commit());
-  fault::Point("post_committed");
+  RETURN_IF_ERROR(tx.Commit("post"));
   db::SignalFeed("invoicing");
   return true;
 }

@@ -52,9 +52,9 @@ int64_t LateFee(const FeeTerms& terms, int64_t base, int currency_exponent) {
   return fee;
 }
 
-std::optional<CivilDay> NextRetry(CivilDay first_attempt, int tries) {
+std::optional<CivilDay> NextRetry(CivilDay first_attempt, int tries, CivilDay last_attempt) {
   if (tries < 1 || tries > static_cast<int>(std::size(kRetryDays))) return std::nullopt;
-  return first_attempt + kRetryDays[tries - 1];
+  return std::max(first_attempt + kRetryDays[tries - 1], last_attempt + 1);
 }
 
 }  // namespace broadbill::payments

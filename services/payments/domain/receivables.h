@@ -54,8 +54,8 @@ int64_t LateFee(const FeeTerms& terms, int64_t base, int currency_exponent);
 // Days after the first attempt on which a declined one is tried again.
 inline constexpr int kRetryDays[] = {1, 3, 5, 7};
 
-// The date of the try after `tries` tries (1 = only the first was made); nothing when no more
-// follow.
-std::optional<CivilDay> NextRetry(CivilDay first_attempt, int tries);
+// The date of the try after `tries` tries (1 = only the first was made), the last of them on
+// `last_attempt`: always a later day. Nothing when no more follow.
+std::optional<CivilDay> NextRetry(CivilDay first_attempt, int tries, CivilDay last_attempt);
 
 }  // namespace broadbill::payments

@@ -75,11 +75,13 @@ TEST_CASE("late fees: 1.5 % of 87.45 and of 49.99; flat, greater of, sum, bounds
   CHECK(LateFee(terms, 100, 2) == 200);
 }
 
-TEST_CASE("retries on days 1, 3, 5 and 7 after the first attempt") {
+TEST_CASE("retries on days 1, 3, 5 and 7 after the first attempt, never two on a day") {
   const CivilDay first(2026, 4, 1);
-  CHECK(NextRetry(first, 1) == CivilDay(2026, 4, 2));
-  CHECK(NextRetry(first, 4) == CivilDay(2026, 4, 8));
-  CHECK_FALSE(NextRetry(first, 5).has_value());
+  CHECK(NextRetry(first, 1, first) == CivilDay(2026, 4, 2));
+  CHECK(NextRetry(first, 4, CivilDay(2026, 4, 6)) == CivilDay(2026, 4, 8));
+  CHECK_FALSE(NextRetry(first, 5, CivilDay(2026, 4, 8)).has_value());
+  // After a downtime: the missed days are not made up for on one day.
+  CHECK(NextRetry(first, 2, CivilDay(2026, 4, 20)) == CivilDay(2026, 4, 21));
 }
 
 }  // namespace broadbill::payments
