@@ -177,6 +177,29 @@ struct Codec<std::vector<T>> {
   }
 };
 
+// One-dimensional arrays that may hold NULLs; only sent.
+template <class T>
+struct Codec<std::vector<std::optional<T>>> {
+  static constexpr uint32_t kOid = Codec<T>::kArrayOid, kArrayOid = 0;
+  static void Encode(std::string& out, const std::vector<std::optional<T>>& values) {
+    wire::Put<int32_t>(out, values.empty() ? 0 : 1);
+    wire::Put<int32_t>(out, 1);
+    wire::Put<int32_t>(out, static_cast<int32_t>(Codec<T>::kOid));
+    if (values.empty()) return;
+    wire::Put<int32_t>(out, static_cast<int32_t>(values.size()));
+    wire::Put<int32_t>(out, 1);
+    for (const auto& value : values) {
+      const size_t at = out.size();
+      wire::Put<int32_t>(out, -1);
+      if (!value.has_value()) continue;
+      Codec<T>::Encode(out, *value);
+      std::string length;
+      wire::Put<int32_t>(length, static_cast<int32_t>(out.size() - at - 4));
+      out.replace(at, 4, length);
+    }
+  }
+};
+
 // Parameter types that are encoded as another type.
 template <class T>
 struct AsColumn {

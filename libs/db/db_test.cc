@@ -16,6 +16,8 @@ CREATE TABLE thing (
   thing_id uuid PRIMARY KEY, name text NOT NULL, count int4 NOT NULL CHECK (count >= 0),
   total int8 NOT NULL, price numeric NOT NULL, day date NOT NULL, at timestamptz NOT NULL,
   note text, tags text[] NOT NULL, raw bytea NOT NULL, ok bool NOT NULL);
+CREATE TABLE mark (
+  thing_id uuid PRIMARY KEY, day date, text text, amount int8 NOT NULL, ok bool NOT NULL);
 )SQL";
 constexpr std::array<Migration, 1> kMigrations{{{"001_thing", kSchema}}};
 
@@ -40,6 +42,22 @@ struct Thing {
         Col("total", &Thing::total), Col("price", &Thing::price), Col("day", &Thing::day),
         Col("at", &Thing::at), Col("note", &Thing::note), Col("tags", &Thing::tags),
         Col("raw", &Thing::raw), Col("ok", &Thing::ok));
+  }
+};
+
+struct Mark {
+  Uuid thing_id;
+  std::optional<CivilDay> day;
+  std::optional<std::string> text;
+  int64_t amount = 0;
+  bool ok = false;
+  bool operator==(const Mark&) const = default;
+
+  static constexpr char kTable[] = "mark";
+  static constexpr auto Columns() {
+    return std::make_tuple(Col("thing_id", &Mark::thing_id), Col("day", &Mark::day),
+                           Col("text", &Mark::text), Col("amount", &Mark::amount),
+                           Col("ok", &Mark::ok));
   }
 };
 
@@ -89,6 +107,28 @@ TEST_CASE("rows come back as they were written, by INSERT and by COPY") {
     std::vector<Uuid> ids = {things[5].thing_id, things[7].thing_id};
     CHECK(Select<Thing>(*tx, "WHERE thing_id = ANY($1)", ids)->size() == 2);
   }
+}
+
+TEST_CASE("rows go in as arrays, NULLs too, and what was new comes back") {
+  testing::TestDatabase database;
+  const auto pool = Open(database);
+  std::vector<Mark> marks;
+  for (int i = 0; i < 700; ++i) {
+    Mark mark{Uuid::Make(absl::FromUnixSeconds(1775001600)), std::nullopt, std::nullopt, -i,
+              i % 3 == 0};
+    if (i % 2 == 0) mark.day = CivilDay(1999, 12, 31) + i;
+    if (i % 5 == 0) mark.text = "t" + std::to_string(i);
+    marks.push_back(mark);
+  }
+  auto tx = pool->Begin();
+  REQUIRE(tx.ok());
+  CHECK(InsertArrays<Mark>(*tx, {})->affected() == 0);
+  REQUIRE(InsertArrays(*tx, std::vector<Mark>(marks.begin(), marks.begin() + 10)).ok());
+  const auto fresh = InsertArrays(*tx, marks, "ON CONFLICT DO NOTHING RETURNING thing_id");
+  REQUIRE(fresh.ok());
+  REQUIRE(fresh->size() == 690);
+  CHECK(fresh->Get<Uuid>(0, 0) == marks[10].thing_id);
+  CHECK(*Select<Mark>(*tx, "ORDER BY thing_id") == marks);
 }
 
 TEST_CASE("errors say what kind they are") {

@@ -92,7 +92,7 @@ absl::Status AppendFeed(Tx& tx, const std::vector<FeedEvent>& events, absl::Time
     for (size_t row = 0; row < rows; ++row) {
       const size_t begin = row * kEventsPerRow;
       const size_t count = std::min(kEventsPerRow, part.size() - begin);
-      offsets.push_back(static_cast<int64_t>(row) + 1);
+      offsets.push_back(static_cast<int64_t>(begin + count));
       counts.push_back(static_cast<int32_t>(count));
       payloads.push_back({EncodeFeedPayload(part.data() + begin, count)});
     }
@@ -102,8 +102,8 @@ absl::Status AppendFeed(Tx& tx, const std::vector<FeedEvent>& events, absl::Time
                 "INSERT INTO feed (partition, pos, event_count, at, payload) "
                 "SELECT $1, head.base + r.n, r.c, $3, r.p FROM head, "
                 "unnest($4, $5, $6) AS r(n, c, p)",
-                static_cast<int16_t>(partition), static_cast<int64_t>(rows), at, offsets, counts,
-                payloads)
+                static_cast<int16_t>(partition), static_cast<int64_t>(part.size()), at, offsets,
+                counts, payloads)
             .status());
   }
   return absl::OkStatus();

@@ -20,7 +20,8 @@ struct FeedEvent {
 
 // Appends events to the feed of the transaction's schema: rows of up to 256 events per partition.
 // Call it as the last statement before COMMIT: it takes the partitions' heads (in ascending order),
-// which makes positions dense and in commit order.
+// which makes positions dense and in commit order. A position counts events; a row stands at
+// the position of its last event.
 absl::Status AppendFeed(Tx& tx, const std::vector<FeedEvent>& events, absl::Time at);
 
 // Wakes consumers of `source` in this process; after the commit.

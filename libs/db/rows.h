@@ -161,6 +161,35 @@ absl::StatusOr<int64_t> InsertOne(Tx& tx, const Row& row, const std::string& tai
   return Insert(tx, std::span<const Row>(&row, 1), tail);
 }
 
+// INSERT … SELECT FROM unnest: one statement text for any number of rows, each column one array (so
+// no column may be an array itself). The result holds what `tail` returns ("ON CONFLICT DO NOTHING
+// RETURNING document_id").
+template <class Row>
+absl::StatusOr<Result> InsertArrays(Tx& tx, const std::vector<Row>& rows,
+                                    const std::string& tail = "") {
+  if (rows.empty()) return Result();
+  Params params;
+  std::string arrays;
+  int number = 0;
+  std::apply(
+      [&](const auto&... column) {
+        (
+            [&] {
+              std::vector<std::decay_t<decltype(rows.front().*column.member)>> values;
+              values.reserve(rows.size());
+              for (const Row& row : rows) values.push_back(row.*column.member);
+              params.Add(values);
+              arrays += (number == 0 ? "$" : ", $") + std::to_string(number + 1);
+              ++number;
+            }(),
+            ...);
+      },
+      Row::Columns());
+  return tx.ExecParams("INSERT INTO " + std::string(Row::kTable) + " (" + ColumnList<Row>() +
+                           ") SELECT * FROM unnest(" + arrays + ") " + tail,
+                       params);
+}
+
 // Rows encoded for binary COPY, apart from any connection: encode in one thread, send in another.
 template <class Row>
 class CopyBuffer {

@@ -93,7 +93,7 @@ TEST_CASE("an event that cannot be applied parks its account only, and is retrie
   CHECK(f.Seen() == 4);
 }
 
-TEST_CASE("positions are dense per partition") {
+TEST_CASE("positions count the events of a partition; a row stands at its last event") {
   Fixture f;
   const Uuid account = Uuid::Make(absl::FromUnixMillis(1775001600000));
   std::vector<db::FeedEvent> many(600, db::FeedEvent{"t", account, Body(account, "x")});
@@ -101,7 +101,13 @@ TEST_CASE("positions are dense per partition") {
   f.Append({many[0]});
   const auto heads = ReadHeads(*f.source);
   REQUIRE(heads.ok());
-  CHECK(heads->at(Bucket(account)) == 4);
+  CHECK(heads->at(Bucket(account)) == 601);
+  const auto rows = ReadRows(*f.source, {{Bucket(account), 256}}, 10);
+  REQUIRE(rows.ok());
+  REQUIRE(rows->size() == 3);
+  CHECK((*rows)[0].pos == 512);
+  CHECK((*rows)[1].pos == 600);
+  CHECK((*rows)[2].pos == 601);
 }
 
 }  // namespace broadbill::feed
