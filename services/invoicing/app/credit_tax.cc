@@ -42,14 +42,17 @@ absl::StatusOr<Originals> LoadOriginals(db::Pool& pool, const std::vector<Uuid>&
 // The row that takes back the part of `original` that belongs to the credit of `amount`.
 absl::StatusOr<TaxRow> CreditRow(const TaxRow& original, size_t index, const LineRow& line,
                                  int64_t whole, int64_t before) {
-  const int64_t share = original.line_amounts[index];
-  const auto part = [&](int64_t of) {
-    return static_cast<int64_t>(RoundDiv(Int128{share} * of, whole));
+  // Of `all` on the line, what this credit takes after what others took.
+  const auto taken = [&](int64_t all) {
+    const auto part = [&](int64_t of) {
+      return static_cast<int64_t>(RoundDiv(Int128{all} * of, whole));
+    };
+    return part(before) - part(before - line.amount);
   };
   TaxRow row = original;
-  row.amount = -(part(before - line.amount) - part(before));
-  row.base = original.line_bases[index] == 0 ? 0 : line.amount;
-  row.exempt = original.line_exempts[index] == 0 ? 0 : line.amount;
+  row.amount = taken(original.line_amounts[index]);
+  row.base = taken(original.line_bases[index]);
+  row.exempt = taken(original.line_exempts[index]);
   const Fraction of_base = Fraction::Ratio(line.amount, std::max<int64_t>(1, original.base));
   ASSIGN_OR_RETURN(row.unrounded, (Fraction::Of(original.unrounded) * of_base).ToDecimal());
   row.line_ids = {line.line_id};

@@ -608,22 +608,26 @@ absl::Status MakeCredit(db::Tx& tx, const Whole& original,
       for (const TaxRow& tax : original.taxes) {
         const auto at = std::find(tax.line_ids.begin(), tax.line_ids.end(), line.line_id);
         if (at == tax.line_ids.end() || line.amount == 0) continue;
-        const int64_t share = tax.line_amounts[static_cast<size_t>(at - tax.line_ids.begin())];
-        const auto part = [&](int64_t of) {
-          return static_cast<int64_t>(RoundDiv(Int128{share} * of, line.amount));
+        const auto index = static_cast<size_t>(at - tax.line_ids.begin());
+        // Of `whole` on the line, what this credit takes after what others took.
+        const auto taken = [&](int64_t whole) {
+          const auto part = [&](int64_t of) {
+            return static_cast<int64_t>(RoundDiv(Int128{whole} * of, line.amount));
+          };
+          return part(credited) - part(credited + amount);
         };
         TaxRow row = tax;
         row.document_id = document.document_id;
         row.position = static_cast<int32_t>(out.taxes.size()) + 1;
-        row.amount = -(part(credited + amount) - part(credited));
-        row.base = -amount;
-        row.exempt = 0;
+        row.amount = taken(tax.line_amounts[index]);
+        row.base = taken(tax.line_bases[index]);
+        row.exempt = taken(tax.line_exempts[index]);
         row.unrounded = Decimal();
         row.line_ids = {credit.line_id};
         row.line_bases = {row.base};
-        row.line_exempts = {0};
+        row.line_exempts = {row.exempt};
         row.line_amounts = {row.amount};
-        document.tax += row.amount;
+        document.tax += row.inclusive ? 0 : row.amount;
         out.taxes.push_back(std::move(row));
       }
       out.lines.push_back(std::move(credit));
@@ -659,16 +663,19 @@ absl::StatusOr<pb::Document> InvoicingApp::CreateCreditNote(
         Draft draft;
         RETURN_IF_ERROR(MakeCredit(tx, original, request, clock_.Now(), draft));
         RETURN_IF_ERROR(SaveDrafts(tx, {draft}));
+        std::vector<db::FeedEvent> made_events;
         if (request.post()) {
           const CivilDay date = given.value_or(
               std::max(original.posting->invoice_date, DateIn(clock_.Now(), absl::UTCTimeZone())));
           const PostingDate rule = given ? PostingDate::kExact : PostingDate::kEarliest;
-          std::vector<db::FeedEvent> posted;
-          RETURN_IF_ERROR(PostDocuments(tx, {*draft.document}, date, rule, clock_.Now(), posted));
-          pb::Event event;
-          event.ParseFromString(posted.front().body);
-          events.Add(draft.account_id, event);
+          RETURN_IF_ERROR(
+              PostDocuments(tx, {*draft.document}, date, rule, clock_.Now(), made_events));
+        } else {
+          DraftEvents({draft}, false, clock_.Now(), made_events);
         }
+        pb::Event event;
+        event.ParseFromString(made_events.front().body);
+        events.Add(draft.account_id, event);
         ASSIGN_OR_RETURN(const Whole made, Find(tx, draft.document->document_id.ToText("doc")));
         return WholeToProto(made);
       });

@@ -16,6 +16,19 @@ std::string SeriesOf(const DocumentRow& document, CivilDay date) {
                       date.year());
 }
 
+// What each line contains of an inclusive tax.
+void AddShares(const std::vector<LineRow>& lines, const TaxRow& tax, pb::PostedTax* to) {
+  for (size_t i = 0; i < tax.line_ids.size(); ++i) {
+    const auto at = std::find_if(lines.begin(), lines.end(), [&](const LineRow& line) {
+      return line.line_id == tax.line_ids[i];
+    });
+    if (at == lines.end()) continue;
+    pb::PostedTaxShare* share = to->add_shares();
+    share->set_line(static_cast<int32_t>(at - lines.begin()));
+    share->set_amount_minor(tax.line_amounts[i]);
+  }
+}
+
 pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& posting,
                            const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes) {
   pb::Document parties;
@@ -69,6 +82,7 @@ pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& postin
     to->set_exempt_reason(tax.exempt_reason);
     to->set_amount_minor(tax.amount);
     to->set_inclusive(tax.inclusive);
+    if (tax.inclusive) AddShares(lines, tax, to);
   }
   out.set_customer_name(parties.customer().name());
   out.set_customer_email(parties.customer().email());
@@ -147,6 +161,33 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
                            charges, charge_documents));
   if (billed.affected() == static_cast<int64_t>(charges.size())) return absl::OkStatus();
   return AbortedError("CHARGE_MOVED", "a pending charge was billed or cancelled meanwhile");
+}
+
+void DraftEvents(const std::vector<Draft>& drafts, bool held_only, absl::Time now,
+                 std::vector<db::FeedEvent>& events) {
+  for (const Draft& draft : drafts) {
+    if (!draft.document.has_value() || (held_only && !draft.document->held)) continue;
+    const DocumentRow& document = *draft.document;
+    pb::Document parties;
+    parties.ParseFromString(document.parties.data);
+    pb::Event event;
+    event.set_account_id(document.account_id.ToText("acc"));
+    event.set_event_id(Uuid::Make(now).ToText("evt"));
+    *event.mutable_at() = convert::ToProto(now);
+    pb::DocumentDrafted* out = event.mutable_document_drafted();
+    out->set_document_id(document.document_id.ToText("doc"));
+    out->set_kind(static_cast<pb::Document::Kind>(document.kind));
+    out->set_account_id(document.account_id.ToText("acc"));
+    out->set_company_id(document.company_id.ToText("co"));
+    if (document.run_id) out->set_bill_run_id(document.run_id->ToText("run"));
+    out->set_currency_code(document.currency);
+    out->set_net_minor(document.net);
+    out->set_tax_minor(document.tax);
+    out->set_total_minor(document.total);
+    *out->mutable_as_of() = convert::ToProto(document.as_of);
+    out->set_customer_name(parties.customer().name());
+    events.push_back({event.GetTypeName(), document.account_id, event.SerializeAsString()});
+  }
 }
 
 absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents, CivilDay earliest,

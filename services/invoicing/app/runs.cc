@@ -525,7 +525,14 @@ absl::Status InvoicingApp::SaveChunk(const jobs::Claim& claim, const RunRow& run
                           sums.net, sums.tax, sums.total, sums.exceptions)
                       .status());
   RETURN_IF_ERROR(jobs::Done(tx, claim));
-  return tx.Commit("draft");
+  std::vector<db::FeedEvent> events;
+  if (run.mode != pb::BillRun::DRY) {
+    DraftEvents(drafts, run.mode == pb::BillRun::POST, clock_.Now(), events);
+  }
+  RETURN_IF_ERROR(db::AppendFeed(tx, events, clock_.Now()));
+  RETURN_IF_ERROR(tx.Commit("draft"));
+  if (!events.empty()) db::SignalFeed("invoicing");
+  return absl::OkStatus();
 }
 
 // Posts the next chunk of a run, in order; one poster per run by the row's lock.

@@ -19,9 +19,11 @@ void AddEvent(const Uuid& account, const pb::Event& event, std::vector<db::FeedE
   events.push_back({event.GetTypeName(), account, event.SerializeAsString()});
 }
 
-void Book::AddItem(ItemRow item) {
-  Transfer(item.account_id, pb::Transfer::INVOICE, kReceivable, kSales, item.currency, item.total,
-           item.invoice_date, item.invoice_date, item.document_id, std::nullopt);
+void Book::AddItem(ItemRow item, const char* credit, pb::Transfer::Kind kind,
+                   CivilDay posting_date) {
+  Transfer(item.account_id, kind, kReceivable, credit, item.currency, item.total, item.invoice_date,
+           posting_date, item.document_id, std::nullopt);
+  due_dates_[item.document_id] = item.due_date;
   items_.push_back(std::move(item));
 }
 
@@ -102,8 +104,11 @@ absl::Status Book::AutoAllocate(const std::vector<Uuid>& accounts, CivilDay valu
   for (const auto& [account, sides] : by_account) {
     for (const payments::Allocation& made : payments::Allocate(sides.first, sides.second)) {
       const CreditRow& credit = *credit_rows.at(made.credit_id);
-      Allocate(credit, *item_rows.at(made.document_id), made.amount,
-               std::max(value_date, credit.value_date), posting_date);
+      const ItemRow& item = *item_rows.at(made.document_id);
+      // Never before both sides are there: on no date is more applied than was owed and given.
+      Allocate(credit, item, made.amount,
+               std::max({value_date, credit.value_date, item.invoice_date}),
+               std::max({posting_date, credit.posting_date, item.invoice_date}));
     }
   }
   return absl::OkStatus();
@@ -150,6 +155,9 @@ absl::Status Book::Write(std::vector<db::FeedEvent>& events) {
     *out->mutable_posting_date() = convert::ToProto(row.posting_date);
     if (row.document_id) out->set_document_id(row.document_id->ToText("doc"));
     if (row.payment_id) out->set_payment_id(row.payment_id->ToText("pay"));
+    const auto due = row.document_id && row.debit == kReceivable ? due_dates_.find(*row.document_id)
+                                                                 : due_dates_.end();
+    if (due != due_dates_.end()) *out->mutable_due_date() = convert::ToProto(due->second);
   }
   for (const auto& [account, event] : posted) AddEvent(account, event, events);
   std::map<Uuid, pb::Event> allocated;

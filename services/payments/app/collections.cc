@@ -28,6 +28,26 @@ void AddMoney(int64_t minor, const std::string& currency,
   *out->Add() = convert::ToMoney(minor, currency);
 }
 
+// How the money of each attempt comes, by its method.
+absl::StatusOr<std::map<Uuid, pb::Payment::Kind>> KindsOf(
+    db::Tx& tx, const std::vector<std::pair<AttemptRow, Outcome>>& outcomes) {
+  std::vector<Uuid> methods;
+  for (const auto& [attempt, outcome] : outcomes) methods.push_back(attempt.method_id);
+  ASSIGN_OR_RETURN(const auto rows,
+                   db::Select<MethodRow>(tx, "WHERE method_id = ANY($1)", methods));
+  std::map<Uuid, pb::Payment::Kind> by_method;
+  for (const MethodRow& row : rows) {
+    by_method[row.method_id] =
+        row.kind == pb::PaymentMethod::BANK_DEBIT ? pb::Payment::BANK_DEBIT : pb::Payment::CARD;
+  }
+  std::map<Uuid, pb::Payment::Kind> out;
+  for (const auto& [attempt, outcome] : outcomes) {
+    const auto found = by_method.find(attempt.method_id);
+    out[attempt.attempt_id] = found == by_method.end() ? pb::Payment::CARD : found->second;
+  }
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<pb::RunCollectionsResponse> PaymentsApp::RunCollections(
@@ -152,6 +172,7 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
     pb::RunCollectionsResponse counts;
     const absl::Status written = db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
       counts.Clear();
+      ASSIGN_OR_RETURN(const auto kinds, KindsOf(tx, outcomes));
       Book book(tx, clock_.Now());
       std::vector<db::FeedEvent> events;
       std::vector<Uuid> paid;
@@ -173,7 +194,7 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           CreditRow credit;
           credit.account_id = attempt.account_id;
           credit.credit_id = Uuid::Make(clock_.Now());
-          credit.kind = pb::Payment::CARD;
+          credit.kind = kinds.at(attempt.attempt_id);
           credit.currency = attempt.currency;
           credit.amount = credit.unapplied = attempt.amount;
           credit.value_date = credit.posting_date = as_of;
@@ -183,7 +204,7 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           credit.created_at = clock_.Now();
           auto* received = event.mutable_payment_received();
           received->set_payment_id(credit.credit_id.ToText("pay"));
-          received->set_kind(pb::Payment::CARD);
+          received->set_kind(kinds.at(attempt.attempt_id));
           received->set_currency_code(attempt.currency);
           received->set_amount_minor(attempt.amount);
           *received->mutable_value_date() = convert::ToProto(as_of);
@@ -203,6 +224,7 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           if (retry) *declined->mutable_next_retry_date() = convert::ToProto(*retry);
           declined->set_number(attempt.number);
           *declined->mutable_date() = convert::ToProto(as_of);
+          declined->set_kind(kinds.at(attempt.attempt_id));
           counts.set_declined(counts.declined() + 1);
           AddMoney(attempt.amount, attempt.currency, counts.mutable_declined_amount());
           RETURN_IF_ERROR(

@@ -63,7 +63,7 @@ absl::Status PaymentsApp::OnInvoicingEvents(db::Tx& tx, const std::vector<feed::
       for (const auto& line : document.lines()) {
         if (line.kind() == invoicing::Line::LATE_FEE) item.fees += line.amount_minor();
       }
-      book.AddItem(std::move(item));
+      book.AddItem(std::move(item), kSales, pb::Transfer::INVOICE, date);
       continue;
     }
     CreditRow credit;

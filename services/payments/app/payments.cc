@@ -193,6 +193,11 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
   return convert::Write<ImportResult>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<ImportResult> {
+        Violations violations;
+        const CivilDay posting_date =
+            convert::ReadOptionalDate(request.posting_date(), "posting_date", violations)
+                .value_or(Today());
+        RETURN_IF_ERROR(violations.ToStatus());
         ImportResult result;
         result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
         csv::Reader reader(request.content());
@@ -239,7 +244,7 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
                          *amount,
                          *amount,
                          0};
-            book.AddItem(std::move(item));
+            book.AddItem(std::move(item), kOpening, pb::Transfer::OPENING, posting_date);
           } else if (*amount < 0) {
             CreditRow credit;
             credit.account_id = customer->second->account_id;
@@ -247,7 +252,8 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
             credit.kind = pb::Payment::OPENING;
             credit.currency = customer->second->currency;
             credit.amount = credit.unapplied = -*amount;
-            credit.value_date = credit.posting_date = *date;
+            credit.value_date = *date;
+            credit.posting_date = posting_date;
             credit.reference = "opening balance";
             credit.created_at = clock_.Now();
             book.AddCredit(std::move(credit), kOpening, pb::Transfer::OPENING, std::nullopt);

@@ -36,7 +36,8 @@ class Book {
  public:
   Book(db::Tx& tx, absl::Time now) : tx_(tx), now_(now) {}
 
-  void AddItem(ItemRow item);
+  // A receivable: its transfer debits AR and credits `credit`.
+  void AddItem(ItemRow item, const char* credit, pb::Transfer::Kind kind, CivilDay posting_date);
   // A payment, credit note or opening credit with its cash transfer.
   void AddCredit(CreditRow credit, const std::string& debit, pb::Transfer::Kind kind,
                  std::optional<Uuid> document_id);
@@ -58,6 +59,7 @@ class Book {
   db::Tx& tx_;
   const absl::Time now_;
   std::vector<ItemRow> items_;
+  std::map<Uuid, CivilDay> due_dates_;  // of documents opened here
   std::vector<CreditRow> credits_;
   std::vector<AllocationRow> allocations_;
   std::vector<TransferRow> transfers_;
