@@ -25,6 +25,7 @@
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/broadbill/imports.h"
+#include "tests/scenarios/runner/reports.h"
 #include "tests/scenarios/runner/world.h"
 
 namespace broadbill::scenarios {
@@ -109,10 +110,25 @@ class Scenario {
       Report(at, std::string(status.message()));
       return failures_;
     }
+    Close();
     return failures_;
   }
 
  private:
+  // Whatever a scenario did, its books and reports agree in the end.
+  void Close() {
+    line_ = lines_.size() - 1;
+    absl::Status status = world_.Settle();
+    if (status.ok()) {
+      const auto differences = Reconcile(world_);
+      status = differences.status();
+      for (const std::string& difference : differences.value_or(Differences())) {
+        Report(lines_.size(), "in the end: " + difference);
+      }
+    }
+    if (!status.ok()) Report(lines_.size(), "in the end: " + std::string(status.message()));
+  }
+
   void Report(size_t line, const std::string& what) {
     ++failures_;
     std::printf("%s:%zu: %s\n    %s\n", name_.c_str(), line, lines_[line - 1].c_str(),
@@ -129,7 +145,8 @@ class Scenario {
         {"pay", &Scenario::Pay},           {"card", &Scenario::Card},
         {"collect", &Scenario::Collect},   {"policy", &Scenario::Policy},
         {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry},
-        {"void", &Scenario::Void},         {"post", &Scenario::Post}};
+        {"void", &Scenario::Void},         {"post", &Scenario::Post},
+        {"credit", &Scenario::Credit},     {"refund", &Scenario::Refund}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -565,6 +582,65 @@ class Scenario {
         .status();
   }
 
+  // credit A1 [line "Router" [10.00]] [on DATE] [draft]: its document of the last run, whole or one
+  // line
+  absl::Status Credit(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    const invoicing::Document* document = DocumentOf(account);
+    if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no document");
+    invoicing::CreateCreditNoteRequest request;
+    request.set_document_id(document->document_id());
+    request.set_reason("scenario");
+    request.set_post(true);
+    while (!r.done()) {
+      if (r.Take("draft")) {
+        request.set_post(false);
+      } else if (r.Take("on")) {
+        ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+        *request.mutable_posting_date() = convert::ToProto(day);
+      } else if (r.Take("line")) {
+        ASSIGN_OR_RETURN(const std::string text, r.Next("a description"));
+        auto* line = request.add_lines();
+        for (const invoicing::Line& one : document->lines()) {
+          if (one.description() == text) line->set_line_id(one.line_id());
+        }
+        const auto minor = ParseMinor(r.Peek(), 2);
+        if (!minor.ok()) continue;
+        ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+        *line->mutable_amount() = convert::ToMoney(*minor, document->currency_code());
+      } else {
+        return r.End();
+      }
+    }
+    return world_
+        .Call<invoicing::Document>("broadbill.invoicing.v1.Invoicing/CreateCreditNote", request)
+        .status();
+  }
+
+  // refund A1 10.00: of its oldest payment that has as much unapplied
+  absl::Status Refund(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    payments::ListPaymentsRequest list;
+    ASSIGN_OR_RETURN(*list.mutable_account_id(), Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, 2));
+    ASSIGN_OR_RETURN(const auto found, world_.Call<payments::ListPaymentsResponse>(
+                                           "broadbill.payments.v1.Payments/ListPayments", list));
+    for (const payments::Payment& payment : found.payments()) {
+      const auto& unapplied = payment.unapplied();
+      const auto left = FromUnitsNanos(unapplied.units(), unapplied.nanos(), 2);
+      if (!left.ok() || *left < minor) continue;
+      payments::RefundPaymentRequest request;
+      request.set_payment_id(payment.payment_id());
+      request.set_reason("scenario");
+      *request.mutable_amount() = convert::ToMoney(minor, unapplied.currency_code());
+      return world_.Call<payments::Payment>("broadbill.payments.v1.Payments/RefundPayment", request)
+          .status();
+    }
+    return InvalidArgumentError("SYNTAX", "no payment has that much unapplied");
+  }
+
   absl::Status Retry(Reader&) {
     invoicing::RetryRunExceptionsRequest request;
     request.set_bill_run_id(run_.bill_run_id());
@@ -710,7 +786,19 @@ class Scenario {
     if (what == "mail") return ExpectMail(r);
     if (what == "late-fees") return ExpectCount(r, collected_.late_fees());
     if (what == "reminders") return ExpectCount(r, collected_.reminders());
+    if (IsReport(what)) return ExpectReports(what, r);
     return InvalidArgumentError("SYNTAX", "unknown expectation '" + what + "'");
+  }
+
+  // See reports.h.
+  absl::Status ExpectReports(const std::string& what, Reader& r) {
+    std::vector<std::string> words;
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(words.emplace_back(), r.Next("a word"));
+    }
+    ASSIGN_OR_RETURN(const Differences differences, ExpectReport(world_, what, words));
+    for (const std::string& difference : differences) Report(line_ + 1, difference);
+    return absl::OkStatus();
   }
 
   std::string AmountOf(const google::type::Money& money) {
