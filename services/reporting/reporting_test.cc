@@ -809,4 +809,111 @@ TEST_CASE("an event that cannot be read is parked and shown") {
   CHECK(!status.feeds(1).has_applied_at());
 }
 
+// Not run by default: `reporting_test "[load]"` says how fast a run of 100,000 documents, each with
+// its receivable and every second one paid, is read, and how long the reports take.
+TEST_CASE("100,000 documents", "[.][load]") {
+  Fixture f;
+  constexpr int kDocuments = 100000;
+  std::map<int, std::vector<Customer>> buckets;
+  const Uuid company = NewId();
+  for (int i = 0; i < kDocuments; ++i) {
+    Customer customer{Uuid::Make(kStart + absl::Milliseconds(i)), company, "USD",
+                      absl::StrCat("A", 100000 + i), "Some Customer"};
+    buckets[Bucket(customer.id)].push_back(customer);
+  }
+  const auto append = [&](const std::string& source, std::vector<db::FeedEvent>& events, bool all) {
+    if (events.empty() || (!all && events.size() < 500)) return;
+    f.Append(source, events);
+    events.clear();
+  };
+  const absl::Time begun = absl::Now();
+  int number = 0;
+  for (const auto& [bucket, customers] : buckets) {
+    std::vector<db::FeedEvent> known;
+    std::vector<db::FeedEvent> sales;
+    std::vector<db::FeedEvent> money;
+    for (const Customer& customer : customers) {
+      known.push_back(AccountEvent(customer));
+      const Uuid id = NewId();
+      auto document =
+          MakeDocument(customer, id, absl::StrCat("INV-", 1000000 + ++number), kFirst, kFirst + 15);
+      for (const char* code : {"4000", "4100", "4200", "4300"}) AddLine(code, 2499, document);
+      for (auto& line : *document.mutable_lines()) line.set_description("Fibre 500 at Main Street");
+      for (const char* tax : {"US-27", "US-27-053", "US-27-43000"}) {
+        AddTax(tax, 5000, 4996, 344, document);
+      }
+      sales.push_back(PostedEvent(customer.id, document));
+      const int64_t total = document.total_minor();
+      std::vector<Entry> entries = {{customer.id, "USD", payments::Transfer::INVOICE, "ar",
+                                     "sales_clearing", total, kFirst, kFirst, id, Uuid(),
+                                     kFirst + 15}};
+      if (number % 2 == 0) {
+        const Uuid payment = NewId();
+        entries.push_back({customer.id, "USD", payments::Transfer::PAYMENT, "cash",
+                           "customer_credit", total, kFirst + 20, kFirst + 20, Uuid(), payment,
+                           std::nullopt});
+        entries.push_back({customer.id, "USD", payments::Transfer::ALLOCATION, "customer_credit",
+                           "ar", total, kFirst + 20, kFirst + 20, id, payment, std::nullopt});
+      }
+      money.push_back(TransfersEvent(customer.id, entries));
+      append("accounts", known, false);
+      append("invoicing", sales, false);
+      append("payments", money, false);
+    }
+    append("accounts", known, true);
+    append("invoicing", sales, true);
+    append("payments", money, true);
+  }
+  const absl::Time written = absl::Now();
+  f.Settle(absl::Minutes(9));
+  const absl::Time read = absl::Now();
+  std::printf("appended in %.1f s, caught up %.1f s later: %.0f documents/s\n",
+              absl::ToDoubleSeconds(written - begun), absl::ToDoubleSeconds(read - written),
+              kDocuments / absl::ToDoubleSeconds(read - begun));
+  const auto size = f.pools["accounts"]->Exec(
+      "SELECT sum(pg_total_relation_size(c.oid))::int8 FROM pg_class c JOIN pg_namespace n ON "
+      "n.oid "
+      "= c.relnamespace WHERE n.nspname = 'reporting' AND c.relkind = 'r'");
+  REQUIRE(size.ok());
+  std::printf("%lld bytes a document\n",
+              static_cast<long long>(size->Get<int64_t>(0, 0) / kDocuments));
+  REQUIRE(f.pools["accounts"]
+              ->Exec("ANALYZE reporting.entry, reporting.item, reporting.document")
+              .ok());
+  const auto timed = [&](const char* what, const std::function<void()>& ask) {
+    const absl::Time from = absl::Now();
+    ask();
+    std::printf("%s: %.0f ms\n", what, absl::ToDoubleMilliseconds(absl::Now() - from));
+  };
+  for (const int day : {0, 18, 40}) {
+    pb::GetArAgingRequest aging;
+    *aging.mutable_as_of() = convert::ToProto(kFirst + day);
+    timed(absl::StrCat("aging after ", day, " days").c_str(), [&] {
+      const auto report = f.Call<pb::ArAgingReport>("GetArAging", aging);
+      REQUIRE(report.totals_size() == 1);
+      CHECK(Minor(report.totals(0).total()) ==
+            (day < 20 ? 2 : 1) * int64_t{kDocuments / 2} * 11028);
+    });
+  }
+  timed("trial balance", [&] {
+    CHECK(f.Call<pb::TrialBalance>("GetTrialBalance", pb::GetTrialBalanceRequest()).balanced());
+  });
+  timed("taxes", [&] {
+    const auto taxes = f.Call<pb::TaxReport>("GetTaxReport", pb::GetTaxReportRequest());
+    REQUIRE(taxes.rows_size() == 3);
+    CHECK(taxes.rows(0).documents() == kDocuments);
+  });
+  timed("a page of posted invoices", [&] {
+    const auto page = f.Call<pb::ListPostedInvoicesResponse>("ListPostedInvoices",
+                                                             pb::ListPostedInvoicesRequest());
+    REQUIRE(page.totals_size() == 1);
+    CHECK(page.totals(0).invoices() == kDocuments);
+  });
+  timed("all posted invoices as CSV", [&] {
+    pb::ExportReportRequest request;
+    request.mutable_posted_invoices();
+    CHECK(f.Call<pb::ExportReportResponse>("ExportReport", request).rows() == kDocuments);
+  });
+}
+
 }  // namespace broadbill::reporting
