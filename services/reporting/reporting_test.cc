@@ -504,45 +504,7 @@ std::string DayReports(Fixture& f, CivilDay day) {
       f.Call<pb::TaxReport>("GetTaxReport", taxes).DebugString());
 }
 
-}  // namespace
-
-TEST_CASE("random histories: any past day is what it was, and everything adds up") {
-  Fixture f;
-  History history(20261124, 40);
-  std::vector<db::FeedEvent> events;
-  for (const Customer& customer : history.customers()) events.push_back(AccountEvent(customer));
-  f.Append("accounts", events);
-  std::map<CivilDay, std::string> before;
-  for (int n = 0; n < 150; ++n) {
-    const CivilDay day = kFirst + n;
-    std::vector<db::FeedEvent> sales;
-    std::vector<db::FeedEvent> money;
-    history.Live(day, sales, money);
-    f.Append("invoicing", sales);
-    f.Append("payments", money);
-    if (n % 25 != 24) continue;
-    f.Settle();
-    before[day] = DayReports(f, day);
-    CheckAging(f, history, day, false, nullptr);
-  }
-  f.Settle();
-  for (const auto& [day, reports] : before) {
-    INFO(FormatDate(day));
-    CHECK(DayReports(f, day) == reports);
-  }
-  for (const int n : {0, 3, 31, 77, 120, 149, 170, 300}) {
-    CheckAging(f, history, kFirst + n, false, nullptr);
-    CheckAging(f, history, kFirst + n, true, nullptr);
-    CheckAging(f, history, kFirst + n, false, &history.companies()[0]);
-  }
-
-  const auto trial = f.Call<pb::TrialBalance>("GetTrialBalance", pb::GetTrialBalanceRequest());
-  CHECK(trial.balanced());
-  std::map<std::string, int64_t> books;
-  for (const auto& row : trial.rows()) {
-    if (row.currency_code() == "USD") books[row.code()] = Minor(row.balance());
-  }
-  CHECK(books["sales_clearing"] == 0);
+void CheckTaxes(Fixture& f, const History& history) {
   const auto taxes = f.Call<pb::TaxReport>("GetTaxReport", pb::GetTaxReportRequest());
   std::map<std::string, int64_t> by_jurisdiction;
   for (const auto& row : taxes.rows()) {
@@ -560,7 +522,16 @@ TEST_CASE("random histories: any past day is what it was, and everything adds up
   std::set<std::string> names;
   for (const auto& row : months.rows()) names.insert(row.month());
   CHECK(names == std::set<std::string>{"2026-01", "2026-02", "2026-03", "2026-04", "2026-05"});
+}
 
+void CheckBooks(Fixture& f, const History& history) {
+  const auto trial = f.Call<pb::TrialBalance>("GetTrialBalance", pb::GetTrialBalanceRequest());
+  CHECK(trial.balanced());
+  std::map<std::string, int64_t> books;
+  for (const auto& row : trial.rows()) {
+    if (row.currency_code() == "USD") books[row.code()] = Minor(row.balance());
+  }
+  CHECK(books["sales_clearing"] == 0);
   // Companies make up the whole.
   int64_t receivable = 0;
   for (const Uuid& company : history.companies()) {
@@ -573,6 +544,50 @@ TEST_CASE("random histories: any past day is what it was, and everything adds up
     }
   }
   CHECK(receivable == books["ar"]);
+}
+
+std::vector<db::FeedEvent> AccountEvents(const History& history) {
+  std::vector<db::FeedEvent> out;
+  for (const Customer& customer : history.customers()) out.push_back(AccountEvent(customer));
+  return out;
+}
+
+void LiveDay(Fixture& f, History& history, CivilDay day) {
+  std::vector<db::FeedEvent> sales;
+  std::vector<db::FeedEvent> money;
+  history.Live(day, sales, money);
+  f.Append("invoicing", sales);
+  f.Append("payments", money);
+}
+
+}  // namespace
+
+TEST_CASE("random histories: any past day is what it was, and everything adds up") {
+  Fixture f;
+  History history(20261124, 40);
+  f.Append("accounts", AccountEvents(history));
+  std::map<CivilDay, std::string> before;
+  for (int n = 0; n < 150; ++n) {
+    const CivilDay day = kFirst + n;
+    LiveDay(f, history, day);
+    if (n % 25 != 24) continue;
+    f.Settle();
+    before[day] = DayReports(f, day);
+    CheckAging(f, history, day, false, nullptr);
+  }
+  f.Settle();
+  for (const auto& [day, reports] : before) {
+    INFO(FormatDate(day));
+    CHECK(DayReports(f, day) == reports);
+  }
+  for (const int n : {0, 3, 31, 77, 120, 149, 170, 300}) {
+    CheckAging(f, history, kFirst + n, false, nullptr);
+    CheckAging(f, history, kFirst + n, true, nullptr);
+    CheckAging(f, history, kFirst + n, false, &history.companies()[0]);
+  }
+
+  CheckTaxes(f, history);
+  CheckBooks(f, history);
 
   // Reading everything again changes nothing.
   const std::string rows = f.Dump();
@@ -671,18 +686,9 @@ TEST_CASE("drafts wait until they are posted or voided") {
 TEST_CASE("exports are whole, and read back as they were") {
   Fixture f;
   History history(7, 12);
-  std::vector<db::FeedEvent> events;
-  for (const Customer& customer : history.customers()) events.push_back(AccountEvent(customer));
-  f.Append("accounts", events);
-  for (int n = 0; n < 60; ++n) {
-    std::vector<db::FeedEvent> sales;
-    std::vector<db::FeedEvent> money;
-    history.Live(kFirst + n, sales, money);
-    f.Append("invoicing", sales);
-    f.Append("payments", money);
-  }
+  f.Append("accounts", AccountEvents(history));
+  for (int n = 0; n < 60; ++n) LiveDay(f, history, kFirst + n);
   f.Settle();
-  f.clock.Set(kStart + absl::Hours(24 * 59));
 
   pb::ExportReportRequest request;
   request.mutable_posted_invoices()->set_page_size(3);
@@ -720,7 +726,15 @@ TEST_CASE("exports are whole, and read back as they were") {
   pb::ListPostedInvoicesResponse parsed;
   REQUIRE(google::protobuf::util::JsonStringToMessage(json.content(), &parsed).ok());
   CHECK(parsed.DebugString() == report.DebugString());
+}
 
+TEST_CASE("every report is a file") {
+  Fixture f;
+  History history(8, 12);
+  f.Append("accounts", AccountEvents(history));
+  for (int n = 0; n < 60; ++n) LiveDay(f, history, kFirst + n);
+  f.Settle();
+  f.clock.Set(kStart + absl::Hours(24 * 59));
   struct Export {
     const char* name;
     std::function<void(pb::ExportReportRequest&)> ask;
@@ -809,14 +823,13 @@ TEST_CASE("an event that cannot be read is parked and shown") {
   CHECK(!status.feeds(1).has_applied_at());
 }
 
-// Not run by default: `reporting_test "[load]"` says how fast a run of 100,000 documents, each with
-// its receivable and every second one paid, is read, and how long the reports take.
-TEST_CASE("100,000 documents", "[.][load]") {
-  Fixture f;
-  constexpr int kDocuments = 100000;
+namespace {
+
+// A run of one document an account, each with its receivable, every second one paid.
+void AppendRun(Fixture& f, int documents) {
   std::map<int, std::vector<Customer>> buckets;
   const Uuid company = NewId();
-  for (int i = 0; i < kDocuments; ++i) {
+  for (int i = 0; i < documents; ++i) {
     Customer customer{Uuid::Make(kStart + absl::Milliseconds(i)), company, "USD",
                       absl::StrCat("A", 100000 + i), "Some Customer"};
     buckets[Bucket(customer.id)].push_back(customer);
@@ -826,7 +839,6 @@ TEST_CASE("100,000 documents", "[.][load]") {
     f.Append(source, events);
     events.clear();
   };
-  const absl::Time begun = absl::Now();
   int number = 0;
   for (const auto& [bucket, customers] : buckets) {
     std::vector<db::FeedEvent> known;
@@ -864,6 +876,53 @@ TEST_CASE("100,000 documents", "[.][load]") {
     append("invoicing", sales, true);
     append("payments", money, true);
   }
+}
+
+void TimeReports(Fixture& f, int64_t documents) {
+  const auto timed = [&](const char* what, const std::function<void()>& ask) {
+    const absl::Time from = absl::Now();
+    ask();
+    std::printf("%s: %.0f ms\n", what, absl::ToDoubleMilliseconds(absl::Now() - from));
+  };
+  for (const int day : {0, 18, 40}) {
+    pb::GetArAgingRequest aging;
+    *aging.mutable_as_of() = convert::ToProto(kFirst + day);
+    timed(absl::StrCat("aging after ", day, " days").c_str(), [&] {
+      const auto report = f.Call<pb::ArAgingReport>("GetArAging", aging);
+      REQUIRE(report.totals_size() == 1);
+      CHECK(Minor(report.totals(0).total()) == (day < 20 ? 2 : 1) * (documents / 2) * 11028);
+    });
+  }
+  timed("trial balance", [&] {
+    CHECK(f.Call<pb::TrialBalance>("GetTrialBalance", pb::GetTrialBalanceRequest()).balanced());
+  });
+  timed("taxes", [&] {
+    const auto taxes = f.Call<pb::TaxReport>("GetTaxReport", pb::GetTaxReportRequest());
+    REQUIRE(taxes.rows_size() == 3);
+    CHECK(taxes.rows(0).documents() == documents);
+  });
+  timed("a page of posted invoices", [&] {
+    const auto page = f.Call<pb::ListPostedInvoicesResponse>("ListPostedInvoices",
+                                                             pb::ListPostedInvoicesRequest());
+    REQUIRE(page.totals_size() == 1);
+    CHECK(page.totals(0).invoices() == documents);
+  });
+  timed("all posted invoices as CSV", [&] {
+    pb::ExportReportRequest request;
+    request.mutable_posted_invoices();
+    CHECK(f.Call<pb::ExportReportResponse>("ExportReport", request).rows() == documents);
+  });
+}
+
+}  // namespace
+
+// Not run by default: `reporting_test "[load]"` says how fast a run of 100,000 documents, each with
+// its receivable and every second one paid, is read, and how long the reports take.
+TEST_CASE("100,000 documents", "[.][load]") {
+  Fixture f;
+  constexpr int kDocuments = 100000;
+  const absl::Time begun = absl::Now();
+  AppendRun(f, kDocuments);
   const absl::Time written = absl::Now();
   f.Settle(absl::Minutes(9));
   const absl::Time read = absl::Now();
@@ -880,40 +939,7 @@ TEST_CASE("100,000 documents", "[.][load]") {
   REQUIRE(f.pools["accounts"]
               ->Exec("ANALYZE reporting.entry, reporting.item, reporting.document")
               .ok());
-  const auto timed = [&](const char* what, const std::function<void()>& ask) {
-    const absl::Time from = absl::Now();
-    ask();
-    std::printf("%s: %.0f ms\n", what, absl::ToDoubleMilliseconds(absl::Now() - from));
-  };
-  for (const int day : {0, 18, 40}) {
-    pb::GetArAgingRequest aging;
-    *aging.mutable_as_of() = convert::ToProto(kFirst + day);
-    timed(absl::StrCat("aging after ", day, " days").c_str(), [&] {
-      const auto report = f.Call<pb::ArAgingReport>("GetArAging", aging);
-      REQUIRE(report.totals_size() == 1);
-      CHECK(Minor(report.totals(0).total()) ==
-            (day < 20 ? 2 : 1) * int64_t{kDocuments / 2} * 11028);
-    });
-  }
-  timed("trial balance", [&] {
-    CHECK(f.Call<pb::TrialBalance>("GetTrialBalance", pb::GetTrialBalanceRequest()).balanced());
-  });
-  timed("taxes", [&] {
-    const auto taxes = f.Call<pb::TaxReport>("GetTaxReport", pb::GetTaxReportRequest());
-    REQUIRE(taxes.rows_size() == 3);
-    CHECK(taxes.rows(0).documents() == kDocuments);
-  });
-  timed("a page of posted invoices", [&] {
-    const auto page = f.Call<pb::ListPostedInvoicesResponse>("ListPostedInvoices",
-                                                             pb::ListPostedInvoicesRequest());
-    REQUIRE(page.totals_size() == 1);
-    CHECK(page.totals(0).invoices() == kDocuments);
-  });
-  timed("all posted invoices as CSV", [&] {
-    pb::ExportReportRequest request;
-    request.mutable_posted_invoices();
-    CHECK(f.Call<pb::ExportReportResponse>("ExportReport", request).rows() == kDocuments);
-  });
+  TimeReports(f, kDocuments);
 }
 
 }  // namespace broadbill::reporting
