@@ -327,6 +327,7 @@ struct PrivateServer::Impl {
       std::error_code ec;
       fs::remove_all(cluster(), ec);
       fs::remove_all(socket, ec);
+      if (base != fs::absolute(options.data_dir).string()) fs::remove_all(base, ec);
     }
     if (lock >= 0) close(lock);
   }

@@ -87,6 +87,9 @@ void TellEnd(const DemoOptions& options) {
 }
 
 absl::Status RunDemo(const DemoOptions& options) {
+  if (options.accounts < 1 || options.accounts > kDemoAccountsMax) {
+    return InvalidField("--accounts", absl::StrCat("must be 1 to ", kDemoAccountsMax));
+  }
   Progress progress;
   ASSIGN_OR_RETURN(std::unique_ptr<World> world,
                    progress.Timed("starting", [&] { return World::Start(options, progress); }));

@@ -117,7 +117,7 @@ bool World::Has(const std::string& service) const {
 rpc::Context World::Context() const {
   rpc::Context context;
   context.principal = {"user:demo", {"*"}, ""};
-  context.deadline = absl::Now() + absl::Hours(1);
+  context.deadline = absl::Now() + absl::Hours(12);
   return context;
 }
 
@@ -165,7 +165,7 @@ absl::Status World::CheckInterrupt() {
 
 absl::Status World::Settle() {
   return progress_.Timed("waiting for feeds",
-                         [this] { return feedrpc::WaitCaughtUp(suite_->host(), absl::Hours(1)); });
+                         [this] { return feedrpc::WaitCaughtUp(suite_->host(), absl::Hours(12)); });
 }
 
 }  // namespace broadbill::program

@@ -48,7 +48,7 @@ class World {
   std::shared_ptr<rpc::Channel> Channel(const std::string& service) {
     return suite_->host().ChannelTo(service);
   }
-  // Of a person at the console who may do all; an hour for each call.
+  // Of a person at the console who may do all; half a day for each call.
   rpc::Context Context() const;
 
   template <class Response>
