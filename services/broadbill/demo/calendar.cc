@@ -24,6 +24,7 @@ namespace payments = broadbill::payments::v1;
 using broadbill::common::v1::ImportResult;
 
 constexpr CivilDay kDeckDay(2026, 3, 3);
+constexpr int kSampleLines = 8;
 constexpr size_t kTellers = 4;  // who enter payments at the same time
 
 int64_t MinorOf(const google::type::Money& money) {
@@ -216,12 +217,13 @@ absl::Status Calendar::Note(const invoicing::DocumentPosted& document) {
       transfers_[day].push_back({document.account_id(), document.number(), document.total_minor()});
     }
   }
+  // The sample has much on it and still stands on one page.
   std::set<int> kinds;
   for (const auto& line : document.lines()) kinds.insert(line.kind());
-  const bool voice = kinds.count(invoicing::Line::VOICE) > 0;
-  const bool usage = kinds.count(invoicing::Line::USAGE) > 0;
-  const size_t score = (voice && usage ? 100U : 0U) + 10 * kinds.size() +
-                       std::min<size_t>(9, static_cast<size_t>(document.lines_size()));
+  const bool both =
+      kinds.count(invoicing::Line::VOICE) > 0 && kinds.count(invoicing::Line::USAGE) > 0;
+  const int score = (both ? 1000 : 0) + 20 * static_cast<int>(kinds.size()) -
+                    100 * std::max(0, document.lines_size() - kSampleLines);
   if (!credit && score > sample_score_) {
     sample_score_ = score;
     totals_.sample_document = document.document_id();

@@ -72,7 +72,7 @@ class Calendar {
   std::map<std::string, int> pays_after_;  // account number of those who pay by transfer
   std::map<CivilDay, std::vector<Due>> transfers_;
   std::string first_run_;
-  size_t sample_score_ = 0;
+  int sample_score_ = 0;
 };
 
 }  // namespace broadbill::program
