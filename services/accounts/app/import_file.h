@@ -25,15 +25,19 @@ class ImportFile {
 
   absl::Status Open(const std::vector<std::string>& required,
                     const std::vector<std::string>& optional) {
-    reader_.Next(row_);
-    ASSIGN_OR_RETURN(header_, csv::Header::Make(row_, required, optional));
+    ASSIGN_OR_RETURN(header_, csv::Header::Read(reader_, required, optional));
     return absl::OkStatus();
   }
+  // The next row that has the header's form; others are refused here.
   bool Next() {
     row_ok_ = true;
-    if (!reader_.Next(row_)) return false;
-    ++read;
-    return true;
+    while (reader_.Next(row_)) {
+      ++read;
+      auto wrong = header_->Check(row_);
+      if (!wrong.has_value()) return true;
+      errors.push_back(*std::move(wrong));
+    }
+    return false;
   }
   std::string Get(const std::string& column) const { return header_->Get(row_, column); }
   bool row_ok() const { return row_ok_; }
@@ -105,10 +109,10 @@ class ImportFile {
   bool row_ok_ = true;
 };
 
-inline void Start(const ImportFile& file, absl::Time now, ImportResult& result) {
-  result.set_import_id(Uuid::Make(now).ToText("imp"));
+inline void Start(const ImportFile& file, bool validate_only, absl::Time now,
+                  ImportResult& result) {
+  if (!validate_only) result.set_import_id(Uuid::Make(now).ToText("imp"));
   result.set_rows_read(file.read);
-  result.set_rows_refused(static_cast<int64_t>(file.errors.size()));
   convert::SetErrors(file.errors, result);
 }
 

@@ -131,7 +131,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
           accounts.push_back(std::move(row));
         }
         ImportResult result;
-        Start(file, now, result);
+        Start(file, request.validate_only(), now, result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing
         std::map<Uuid, std::vector<ContactRow>> by_account;
         for (const ContactRow& contact : contacts)
@@ -268,7 +268,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
           rows.push_back({Uuid::Make(clock_.Now()), plan.code(), 1, {json}});
         }
         ImportResult result;
-        Start(file, clock_.Now(), result);
+        Start(file, request.validate_only(), clock_.Now(), result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing
         RETURN_IF_ERROR(db::Insert(tx, rows).status());
         result.set_rows_applied(static_cast<int64_t>(rows.size()));
@@ -515,7 +515,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
           bundles.push_back(std::move(bundle));
         }
         ImportResult result;
-        Start(file, now, result);
+        Start(file, request.validate_only(), now, result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing
         std::vector<SubscriptionRow> rows;
         std::vector<ChangeRow> changes;
@@ -603,7 +603,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptionChanges(
             file.Open({"subscription_id", "effective_date", "change"}, {"value", "reason"}));
         const std::vector<ChangeRow> changes = ReadChangeRows(file, names, known, now);
         ImportResult result;
-        Start(file, now, result);
+        Start(file, request.validate_only(), now, result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing
         RETURN_IF_ERROR(db::Copy(tx, changes));
         std::set<Uuid> ids;

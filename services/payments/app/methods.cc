@@ -105,12 +105,13 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportPaymentMethods(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
         ImportResult result;
-        result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        if (!request.validate_only()) {
+          result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        }
         csv::Reader reader(request.content());
         csv::Row row;
-        reader.Next(row);
         ASSIGN_OR_RETURN(const csv::Header header,
-                         csv::Header::Make(row, {"account_number", "token"},
+                         csv::Header::Read(reader, {"account_number", "token"},
                                            {"label", "kind", "autopay_day", "offset_days"}));
         ASSIGN_OR_RETURN(const db::Result customers,
                          tx.Exec("SELECT account_number, account_id FROM customer"));
@@ -123,6 +124,10 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportPaymentMethods(
         std::vector<AutopayRow> autopays;
         while (reader.Next(row)) {
           result.set_rows_read(result.rows_read() + 1);
+          if (auto wrong = header.Check(row); wrong.has_value()) {
+            errors.push_back(*std::move(wrong));
+            continue;
+          }
           const auto customer = by_number.find(header.Get(row, "account_number"));
           if (customer == by_number.end()) {
             errors.push_back({row.line, "account_number", header.Get(row, "account_number"),
@@ -153,7 +158,6 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportPaymentMethods(
           autopays.push_back(autopay);
         }
         convert::SetErrors(errors, result);
-        result.set_rows_refused(static_cast<int64_t>(errors.size()));
         if (!errors.empty()) return result;  // nothing was written
         RETURN_IF_ERROR(db::Copy(tx, methods));
         RETURN_IF_ERROR(db::Insert(tx, autopays,

@@ -199,12 +199,13 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
                 .value_or(Today());
         RETURN_IF_ERROR(violations.ToStatus());
         ImportResult result;
-        result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        if (!request.validate_only()) {
+          result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        }
         csv::Reader reader(request.content());
         csv::Row row;
-        reader.Next(row);
         ASSIGN_OR_RETURN(const csv::Header header,
-                         csv::Header::Make(row, {"account_number", "amount"},
+                         csv::Header::Read(reader, {"account_number", "amount"},
                                            {"date", "due_date", "reference"}));
         ASSIGN_OR_RETURN(const auto customers, db::Select<CustomerRow>(tx, ""));
         std::map<std::string, const CustomerRow*> by_number;
@@ -214,6 +215,10 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
         Book book(tx, clock_.Now());
         while (reader.Next(row)) {
           result.set_rows_read(result.rows_read() + 1);
+          if (auto wrong = header.Check(row); wrong.has_value()) {
+            errors.push_back(*std::move(wrong));
+            continue;
+          }
           const auto refuse = [&](const char* column, const char* message) {
             errors.push_back({row.line, column, header.Get(row, column), "INVALID_VALUE", message});
           };
@@ -260,7 +265,6 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
           }
         }
         convert::SetErrors(errors, result);
-        result.set_rows_refused(static_cast<int64_t>(errors.size()));
         if (!errors.empty()) return result;  // nothing was written
         std::vector<db::FeedEvent> posted;
         RETURN_IF_ERROR(book.Write(posted));

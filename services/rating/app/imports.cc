@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "libs/calendar/time_zone.h"
@@ -22,7 +24,6 @@ void Report(const Parsed<Record>& parsed, const IngestCounts& counts, ImportResu
   out.set_rows_read(parsed.read);
   out.set_rows_applied(counts.applied);
   out.set_rows_skipped(parsed.skipped + counts.duplicates);
-  out.set_rows_refused(static_cast<int64_t>(parsed.errors.size()));
   convert::AddCount("duplicates", counts.duplicates, out);
   convert::AddCount("waiting", counts.waiting, out);
   convert::AddCount("not_billable", parsed.skipped, out);
@@ -43,14 +44,17 @@ class DeckFile {
 
   absl::Status Read() {
     csv::Reader reader(request_.content());
-    csv::Row row;
-    reader.Next(row);
-    ASSIGN_OR_RETURN(header_, csv::Header::Make(row, {"prefix", "destination", "rate_per_minute"},
-                                                {"connect_fee", "first_increment", "next_increment",
-                                                 "minimum", "valid_from", "valid_to"}));
-    while (reader.Next(row)) {
+    ASSIGN_OR_RETURN(
+        header_, csv::Header::Read(reader, {"prefix", "destination", "rate_per_minute"},
+                                   {"connect_fee", "first_increment", "next_increment", "minimum",
+                                    "valid_from", "valid_to"}));
+    for (csv::Row row; reader.Next(row);) {
       ++read;
-      ReadRow(row);
+      if (auto wrong = header_->Check(row); wrong.has_value()) {
+        errors.push_back(*std::move(wrong));
+      } else {
+        ReadRow(row);
+      }
     }
     return absl::OkStatus();
   }
@@ -60,8 +64,9 @@ class DeckFile {
   std::map<std::pair<std::string, CivilDay>, DeckRateRow> rates;
 
  private:
-  void Refuse(const csv::Row& row, const char* column, const std::string& message) {
-    errors.push_back({row.line, column, header_->Get(row, column), "INVALID_VALUE", message});
+  void Refuse(const csv::Row& row, const char* column, const std::string& message,
+              const char* reason = "INVALID_VALUE") {
+    errors.push_back({row.line, column, header_->Get(row, column), reason, message});
   }
 
   bool Amount(const csv::Row& row, const char* column, bool required, int64_t& out) {
@@ -106,7 +111,8 @@ class DeckFile {
     const bool digits = !rate.prefix.empty() && rate.prefix.size() <= 18 &&
                         rate.prefix.find_first_not_of("0123456789") == std::string::npos;
     if (!digits) return Refuse(row, "prefix", "must be 1 to 18 digits of an E.164 number");
-    if (rate.destination.empty()) return Refuse(row, "destination", "must not be empty");
+    if (rate.destination.empty())
+      return Refuse(row, "destination", "must not be empty", "MISSING_VALUE");
     const bool ok = Amount(row, "rate_per_minute", true, rate.per_minute_micros) &&
                     Amount(row, "connect_fee", false, rate.connect_micros) &&
                     Amount(row, "minimum", false, rate.minimum_micros) &&
@@ -118,7 +124,7 @@ class DeckFile {
       return Refuse(row, "valid_to", "must be after valid_from");
     }
     if (!rates.emplace(std::make_pair(rate.prefix, rate.valid_from), rate).second) {
-      Refuse(row, "prefix", "stands twice in the file for the same first day");
+      Refuse(row, "prefix", "stands twice in the file for the same first day", "DUPLICATE_ROW");
     }
   }
 
@@ -126,6 +132,112 @@ class DeckFile {
   const CivilDay valid_from_;
   std::optional<csv::Header> header_;
 };
+
+using Rates = std::map<std::pair<std::string, CivilDay>, DeckRateRow>;
+
+// The rates of one prefix follow each other: an earlier one ends where the next begins.
+void Chain(Rates& rates) {
+  DeckRateRow* last = nullptr;
+  for (auto& [key, rate] : rates) {
+    if (last != nullptr && last->prefix == rate.prefix) {
+      last->valid_to = std::min(last->valid_to, rate.valid_from);
+    }
+    last = &rate;
+  }
+}
+
+// The deck after a file: from the first day that the file has for a prefix, only the file's rates
+// hold; with `replace` no others from `valid_from` on.
+Rates Merge(const std::vector<DeckRateRow>& before, const Rates& file, bool replace,
+            CivilDay valid_from) {
+  std::map<std::string, CivilDay> first_day;  // of the file, by prefix
+  for (const auto& [key, rate] : file) first_day.emplace(rate.prefix, rate.valid_from);
+  Rates out;
+  for (DeckRateRow row : before) {
+    const auto named = first_day.find(row.prefix);
+    if (named != first_day.end() || replace) {
+      const CivilDay end = named != first_day.end() ? named->second : valid_from;
+      if (row.valid_from >= end) continue;
+      row.valid_to = std::min(row.valid_to, end);
+    }
+    out.emplace(std::make_pair(row.prefix, row.valid_from), row);
+  }
+  for (const auto& [key, rate] : file) out[key] = rate;
+  Chain(out);
+  return out;
+}
+
+struct DeckChange {
+  std::vector<DeckRateRow> written;  // new or changed
+  std::vector<DeckRateRow> erased;   // gone, or to be written anew
+  int64_t changed = 0;
+  std::vector<std::string> differences;
+  bool empty() const { return written.empty() && erased.empty(); }
+};
+
+std::string RateText(const DeckRateRow& row) {
+  const auto micros = [](int64_t value) {
+    return Decimal::FromScaled(Int128{value} * (Decimal::kScale / 1000000)).ToString();
+  };
+  std::string out = absl::StrCat(micros(row.per_minute_micros), " a minute, ", row.first_increment,
+                                 "/", row.next_increment);
+  if (row.connect_micros > 0) absl::StrAppend(&out, ", connect ", micros(row.connect_micros));
+  if (row.minimum_micros > 0) absl::StrAppend(&out, ", minimum ", micros(row.minimum_micros));
+  if (row.valid_to != CivilDay::max()) absl::StrAppend(&out, ", to ", FormatDate(row.valid_to));
+  return out;
+}
+
+DeckChange CompareDeck(const std::vector<DeckRateRow>& before, const Rates& after) {
+  constexpr size_t kListed = 200;
+  DeckChange out;
+  std::set<std::pair<std::string, CivilDay>> known;
+  const auto differs = [&](const DeckRateRow& was, const std::string& is) {
+    if (out.differences.size() < kListed) {
+      out.differences.push_back(absl::StrCat(was.prefix, ": ", RateText(was), " → ", is));
+    }
+  };
+  for (const DeckRateRow& row : before) {
+    known.insert({row.prefix, row.valid_from});
+    const auto found = after.find({row.prefix, row.valid_from});
+    if (found != after.end() && found->second == row) continue;
+    out.erased.push_back(row);
+    if (found == after.end()) {
+      differs(row, "removed");
+    } else {
+      ++out.changed;
+      out.written.push_back(found->second);
+      const std::string is = RateText(found->second);
+      differs(row, is == RateText(row) ? found->second.destination : is);
+    }
+  }
+  for (const auto& [key, rate] : after) {
+    if (known.count(key) == 0) out.written.push_back(rate);
+  }
+  return out;
+}
+
+absl::Status SaveDeck(db::Tx& tx, const pb::ImportDeckRequest& request, const DeckChange& change,
+                      absl::Time now) {
+  RETURN_IF_ERROR(
+      tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at) "
+              "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (code) DO UPDATE SET "
+              "version = deck.version + 1, updated_at = $4",
+              request.deck_code(), request.name().empty() ? request.deck_code() : request.name(),
+              request.currency_code().empty() ? std::string("USD") : request.currency_code(), now)
+          .status());
+  std::vector<std::string> prefixes;
+  std::vector<CivilDay> days;
+  for (const DeckRateRow& row : change.erased) {
+    prefixes.push_back(row.prefix);
+    days.push_back(row.valid_from);
+  }
+  RETURN_IF_ERROR(tx.Exec("DELETE FROM deck_rate r USING unnest($2, $3) AS gone (prefix, day) "
+                          "WHERE r.deck = $1 AND r.prefix = gone.prefix AND "
+                          "r.valid_from = gone.day",
+                          request.deck_code(), prefixes, days)
+                      .status());
+  return db::Copy(tx, change.written);
+}
 
 }  // namespace
 
@@ -139,7 +251,9 @@ absl::StatusOr<ImportResult> RatingApp::ImportUsage(const rpc::Context& context,
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
         ImportResult result;
-        result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        if (!request.validate_only()) {
+          result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        }
         Ingest ingest(tx, clock_.Now(), request.source_name());
         if (request.format() == pb::ImportUsageRequest::EVENTS_CSV) {
           ASSIGN_OR_RETURN(const auto parsed, ParseEvents(request.content()));
@@ -149,7 +263,7 @@ absl::StatusOr<ImportResult> RatingApp::ImportUsage(const rpc::Context& context,
         }
         Parsed<RadiusRecord> parsed;
         if (request.format() == pb::ImportUsageRequest::RADIUS_DETAIL) {
-          parsed = ParseDetail(request.content(), zone);
+          ASSIGN_OR_RETURN(parsed, ParseDetail(request.content(), zone));
         } else {
           ASSIGN_OR_RETURN(parsed, ParseRadacct(request.content(), zone));
         }
@@ -169,9 +283,11 @@ absl::StatusOr<ImportResult> RatingApp::ImportCalls(const rpc::Context& context,
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
         ImportResult result;
-        result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        if (!request.validate_only()) {
+          result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
+        }
         Ingest ingest(tx, clock_.Now(), request.source_name());
-        const auto parsed = ParseAsterisk(request.content(), zone);
+        ASSIGN_OR_RETURN(const auto parsed, ParseAsterisk(request.content(), zone));
         RETURN_IF_ERROR(ingest.AddCalls(parsed.records, request.country_code()));
         Report(parsed, ingest.counts(), result);
         return result;
@@ -192,67 +308,37 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
   DeckFile file(request, valid_from);
   RETURN_IF_ERROR(file.Read());
   ImportResult result;
+  if (!request.validate_only()) result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
   result.set_rows_read(file.read);
   convert::SetErrors(file.errors, result);
-  result.set_rows_refused(static_cast<int64_t>(file.errors.size()));
   if (!file.errors.empty()) return result;  // all or nothing
   return convert::Write<ImportResult>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
-        RETURN_IF_ERROR(
-            tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at) "
-                    "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (code) DO UPDATE SET "
-                    "version = deck.version + 1, updated_at = $4",
-                    request.deck_code(),
-                    request.name().empty() ? request.deck_code() : request.name(),
-                    request.currency_code().empty() ? std::string("USD") : request.currency_code(),
-                    clock_.Now())
-                .status());
+        ASSIGN_OR_RETURN(const std::vector<DeckRow> deck,
+                         db::Select<DeckRow>(tx, "WHERE code = $1", request.deck_code()));
         ASSIGN_OR_RETURN(const std::vector<DeckRateRow> before,
                          db::Select<DeckRateRow>(tx, "WHERE deck = $1", request.deck_code()));
-        int64_t changed = 0;
-        for (const DeckRateRow& row : before) {
-          const auto found = file.rates.find({row.prefix, row.valid_from});
-          if (found == file.rates.end() || found->second == row) continue;
-          ++changed;
-          if (result.differences_size() < 100) {
-            result.add_differences(absl::StrCat(row.prefix, ": ", row.per_minute_micros, " → ",
-                                                found->second.per_minute_micros,
-                                                " millionths a minute"));
-          }
+        const DeckChange change =
+            CompareDeck(before, Merge(before, file.rates, request.replace(), valid_from));
+        if (deck.empty() || !change.empty()) {
+          RETURN_IF_ERROR(SaveDeck(tx, request, change, clock_.Now()));
+          // Calls that waited for a rate get another try.
+          Ingest ingest(tx, clock_.Now(), "retry");
+          RETURN_IF_ERROR(ingest.Retry({"NO_RATE", "NO_DECK"}, {}));
         }
-        // Rates valid before end where the new ones begin; the same first day is replaced.
-        RETURN_IF_ERROR(tx.Exec("DELETE FROM deck_rate WHERE deck = $1 AND valid_from >= $2 AND "
-                                "($3 OR prefix = ANY($4))",
-                                request.deck_code(), valid_from, request.replace(),
-                                [&] {
-                                  std::vector<std::string> prefixes;
-                                  for (const auto& [key, rate] : file.rates) {
-                                    prefixes.push_back(rate.prefix);
-                                  }
-                                  return prefixes;
-                                }())
-                            .status());
-        RETURN_IF_ERROR(tx.Exec("UPDATE deck_rate SET valid_to = $2 WHERE deck = $1 AND "
-                                "valid_from < $2 AND valid_to > $2 AND ($3 OR prefix = ANY($4))",
-                                request.deck_code(), valid_from, request.replace(),
-                                [&] {
-                                  std::vector<std::string> prefixes;
-                                  for (const auto& [key, rate] : file.rates) {
-                                    prefixes.push_back(rate.prefix);
-                                  }
-                                  return prefixes;
-                                }())
-                            .status());
-        std::vector<DeckRateRow> rows;
-        for (const auto& [key, rate] : file.rates) rows.push_back(rate);
-        ASSIGN_OR_RETURN(const int64_t applied, db::CopyNew(tx, rows));
+        int64_t applied = 0;
+        for (const DeckRateRow& row : change.written) {
+          applied += static_cast<int64_t>(file.rates.count({row.prefix, row.valid_from}));
+        }
         result.set_rows_applied(applied);
-        convert::AddCount("changed", changed, result);
-        convert::AddCount("new", applied - changed, result);
-        // Calls that waited for a rate get another try.
-        Ingest ingest(tx, clock_.Now(), "retry");
-        RETURN_IF_ERROR(ingest.Retry({"NO_RATE", "NO_DECK"}, {}));
+        result.set_rows_skipped(file.read - applied);
+        for (const std::string& text : change.differences) result.add_differences(text);
+        convert::AddCount("changed", change.changed, result);
+        convert::AddCount("new", static_cast<int64_t>(change.written.size()) - change.changed,
+                          result);
+        convert::AddCount("removed", static_cast<int64_t>(change.erased.size()) - change.changed,
+                          result);
         return result;
       });
 }

@@ -1,9 +1,12 @@
 #include "services/rating/domain/records.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "libs/status/error.h"
 #include "libs/status/macros.h"
 
 namespace broadbill::rating {
@@ -12,6 +15,11 @@ namespace {
 bool ToInt(std::string_view text, int64_t& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc() && end == text.data() + text.size() && out >= 0;
+}
+
+// Seconds of a session or call; more than RADIUS can say (32 bits) is a fault.
+bool ToSeconds(std::string_view text, int64_t& out) {
+  return ToInt(text, out) && out < int64_t{1} << 32;
 }
 
 // "2026-03-01 12:00:00", with an offset where the file has one.
@@ -31,125 +39,279 @@ std::string Value(const Attributes& attributes, const std::string& name) {
   return found == attributes.end() ? "" : found->second;
 }
 
-// The moment of a packet: Event-Timestamp, else the server's Timestamp less Acct-Delay-Time.
-bool PacketTime(const Attributes& attributes, absl::TimeZone zone, absl::Time& out) {
+// "Nov  1 2026 01:10:00 CST" in `zone`, the abbreviation being one of the zone's at that moment:
+// of the two moments where clocks go back it names one.
+bool ToEventTime(const std::string& text, absl::TimeZone zone, absl::Time& out) {
+  const size_t blank = text.rfind(' ');
+  if (blank == std::string::npos) return false;
+  const std::string name = text.substr(blank + 1);
   std::string error;
-  const std::string event = Value(attributes, "Event-Timestamp");
-  if (!event.empty()) {
-    if (absl::ParseTime("%b %d %Y %H:%M:%S UTC", event, absl::UTCTimeZone(), &out, &error)) {
-      return true;
-    }
-    if (absl::ParseTime("%b %d %Y %H:%M:%S", event.substr(0, event.rfind(' ')), zone, &out,
-                        &error)) {
-      return true;
-    }
-    int64_t seconds = 0;
-    if (ToInt(event, seconds)) {
-      out = absl::FromUnixSeconds(seconds);
-      return true;
-    }
+  absl::Time utc;
+  if (!absl::ParseTime("%b %d %Y %H:%M:%S", text.substr(0, blank), absl::UTCTimeZone(), &utc,
+                       &error)) {
+    return false;
   }
+  if (name == "UTC" || name == "GMT") {
+    out = utc;
+    return true;
+  }
+  const absl::TimeZone::TimeInfo info = zone.At(absl::ToCivilSecond(utc, absl::UTCTimeZone()));
+  for (const absl::Time moment : {info.pre, info.post}) {
+    out = moment;
+    if (zone.At(moment).zone_abbr == name) return true;
+  }
+  return false;
+}
+
+// The moment of a packet: Event-Timestamp, else the server's Timestamp less Acct-Delay-Time. False
+// with the attribute that is wrong and why.
+bool PacketTime(const Attributes& attributes, absl::TimeZone zone, absl::Time& out,
+                std::string& column, std::string& why) {
+  const std::string event = Value(attributes, "Event-Timestamp");
   int64_t stamp = 0;
+  if (!event.empty()) {
+    if (ToInt(event, stamp)) {
+      out = absl::FromUnixSeconds(stamp);
+      return true;
+    }
+    column = "Event-Timestamp";
+    why = "is no time of the zone " + zone.name() + "; give the zone of the server that wrote it";
+    return ToEventTime(event, zone, out);
+  }
   int64_t delay = 0;
+  column = "Timestamp";
+  why = "the record has no time";
   if (!ToInt(Value(attributes, "Timestamp"), stamp)) return false;
-  ToInt(Value(attributes, "Acct-Delay-Time"), delay);
+  column = "Acct-Delay-Time";
+  why = "is not a number of seconds";
+  const std::string given = Value(attributes, column);
+  if (!given.empty() && !ToInt(given, delay)) return false;
   out = absl::FromUnixSeconds(stamp - delay);
+  return true;
+}
+
+// Octets with their gigawords as one number; false when they are no such numbers.
+bool ToOctets(const Attributes& attributes, const std::string& octets, const std::string& gigawords,
+              uint64_t& out, std::string& column) {
+  int64_t low = 0;
+  int64_t high = 0;
+  column = octets;
+  const std::string low_text = Value(attributes, octets);
+  if (!low_text.empty() && !ToInt(low_text, low)) return false;
+  column = gigawords;
+  const std::string high_text = Value(attributes, gigawords);
+  if (!high_text.empty() && (!ToInt(high_text, high) || high >= int64_t{1} << 31)) return false;
+  column = octets;
+  if (high > 0 && low >= int64_t{1} << 32) return false;
+  out = (static_cast<uint64_t>(high) << 32) + static_cast<uint64_t>(low);
   return true;
 }
 
 void AddDetailRecord(const Attributes& attributes, int64_t line, absl::TimeZone zone,
                      Parsed<RadiusRecord>& out) {
-  if (attributes.empty()) return;
-  ++out.read;
-  const auto refuse = [&](const char* column, const std::string& message) {
-    out.errors.push_back({line, column, Value(attributes, column), "MALFORMED_RECORD", message});
+  const auto refuse = [&](const std::string& column, const std::string& message,
+                          const char* reason = "INVALID_VALUE") {
+    out.errors.push_back({line, column, Value(attributes, column), reason, message});
   };
   const std::string status = Value(attributes, "Acct-Status-Type");
   if (status != "Start" && status != "Interim-Update" && status != "Stop" && status != "Alive") {
-    if (status.empty()) return refuse("Acct-Status-Type", "the record has no Acct-Status-Type");
-    ++out.skipped;
-    return;
+    if (!status.empty()) {
+      ++out.skipped;
+      return;
+    }
+    return refuse("Acct-Status-Type", "the record has no Acct-Status-Type", "MISSING_VALUE");
   }
   RadiusRecord record;
   record.line = line;
   record.user_name = Value(attributes, "User-Name");
   const std::string session = Value(attributes, "Acct-Session-Id");
-  if (record.user_name.empty()) return refuse("User-Name", "the record has no User-Name");
-  if (session.empty()) return refuse("Acct-Session-Id", "the record has no Acct-Session-Id");
-  std::string nas = Value(attributes, "NAS-IP-Address");
-  if (nas.empty()) nas = Value(attributes, "NAS-Identifier");
-  record.session_id = absl::StrCat(nas, "/", session);
-  if (!PacketTime(attributes, zone, record.sample.at)) {
-    return refuse("Timestamp", "the record has no time");
+  for (const char* name : {"User-Name", "Acct-Session-Id"}) {
+    const std::string text = Value(attributes, name);
+    if (text.empty()) {
+      return refuse(name, absl::StrCat("the record has no ", name), "MISSING_VALUE");
+    }
+    if (!csv::IsText(text)) return refuse(name, "is not UTF-8");
   }
-  int64_t counters[4] = {0, 0, 0, 0};
-  const char* const names[] = {"Acct-Input-Octets", "Acct-Output-Octets", "Acct-Input-Gigawords",
-                               "Acct-Output-Gigawords"};
-  for (int i = 0; i < 4; ++i) {
-    const std::string text = Value(attributes, names[i]);
-    if (!text.empty() && !ToInt(text, counters[i])) return refuse(names[i], "is not a number");
+  // The access server's address, so that the same session id of two of them stays apart.
+  std::string nas;
+  for (const char* name : {"NAS-IP-Address", "NAS-IPv6-Address", "NAS-Identifier"}) {
+    if (nas.empty()) nas = Value(attributes, name);
   }
+  record.session_id = csv::Printable(absl::StrCat(nas, "/", session), 600);
+  std::string column;
+  std::string why;
+  if (!PacketTime(attributes, zone, record.sample.at, column, why)) return refuse(column, why);
+  // Input is what the access server received: the customer's upload.
+  UsageSample& sample = record.sample;
+  if (!ToOctets(attributes, "Acct-Input-Octets", "Acct-Input-Gigawords", sample.out_octets,
+                column) ||
+      !ToOctets(attributes, "Acct-Output-Octets", "Acct-Output-Gigawords", sample.in_octets,
+                column)) {
+    return refuse(column, "is not a number of octets");
+  }
+  sample.wide =
+      attributes.count("Acct-Input-Gigawords") > 0 || attributes.count("Acct-Output-Gigawords") > 0;
   const std::string time = Value(attributes, "Acct-Session-Time");
-  if (!time.empty() && !ToInt(time, record.sample.session_seconds)) {
+  if (!time.empty() && !ToSeconds(time, sample.session_seconds)) {
     return refuse("Acct-Session-Time", "is not a number of seconds");
   }
-  // Input is what the access server received: the customer's upload.
-  record.sample.out_octets =
-      (static_cast<uint64_t>(counters[2]) << 32) + static_cast<uint64_t>(counters[0]);
-  record.sample.in_octets =
-      (static_cast<uint64_t>(counters[3]) << 32) + static_cast<uint64_t>(counters[1]);
-  record.sample.wide = attributes.count(names[2]) > 0 || attributes.count(names[3]) > 0;
   out.records.push_back(std::move(record));
+}
+
+// The text of a quoted value as the server printed it: \" \\ \n \r \t and \ooo for a byte.
+std::string Unescape(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 1 == text.size()) {
+      out += text[i];
+      continue;
+    }
+    const char next = text[++i];
+    const auto octal = [&](size_t at) {
+      return at < text.size() && text[at] >= '0' && text[at] <= '7';
+    };
+    if (octal(i) && octal(i + 1) && octal(i + 2)) {
+      out += static_cast<char>((next - '0') * 64 + (text[i + 1] - '0') * 8 + (text[i + 2] - '0'));
+      i += 2;
+    } else {
+      out += next == 'n' ? '\n' : next == 'r' ? '\r' : next == 't' ? '\t' : next;
+    }
+  }
+  return out;
+}
+
+// A `detail` file being read line by line.
+class DetailReader {
+ public:
+  DetailReader(std::string_view text, absl::TimeZone zone) : text_(text), zone_(zone) {}
+
+  Parsed<RadiusRecord> Read() {
+    if (text_.substr(0, 3) == "\xef\xbb\xbf") text_.remove_prefix(3);
+    while (!text_.empty()) {
+      const size_t end = text_.find('\n');
+      std::string_view row = text_.substr(0, end);
+      const bool whole = end != std::string_view::npos;
+      text_.remove_prefix(whole ? end + 1 : text_.size());
+      ++line_;
+      if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
+      Line(row, whole);
+    }
+    // Every record ends with the server's Timestamp; one without it, or whose last line is cut, is
+    // still being written.
+    if (open_ && (cut_ || attributes_.count("Timestamp") == 0)) {
+      ++out_.read;
+      out_.errors.push_back({first_, "", "", "INVALID_VALUE",
+                             "the file ends within this record; load it again when it is whole"});
+    } else {
+      Close();
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void Line(std::string_view row, bool whole) {
+    const bool indented = !row.empty() && (row.front() == '\t' || row.front() == ' ');
+    if (!indented) {
+      Close();
+      open_ = !row.empty();
+      first_ = line_;
+      cut_ = !whole;
+      stamp_ = row;
+      return;
+    }
+    if (!open_) first_ = line_;
+    open_ = true;
+    cut_ = !whole;
+    row.remove_prefix(std::min(row.find_first_not_of(" \t"), row.size()));
+    const size_t equals = row.find(" = ");
+    if (equals == std::string_view::npos) {
+      if (!row.empty() && whole) bad_.push_back({line_, std::string(row)});
+      return;
+    }
+    std::string_view value = row.substr(equals + 3);
+    const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+    attributes_[std::string(row.substr(0, equals))] =
+        quoted ? Unescape(value.substr(1, value.size() - 2)) : std::string(value);
+  }
+
+  // The record above, if any. One with a line that cannot be read is refused: what it said is lost.
+  void Close() {
+    if (!open_) return;
+    ++out_.read;
+    if (!bad_.empty()) {
+      for (const auto& [line, text] : bad_) {
+        out_.errors.push_back(
+            {line, "", text, "INVALID_VALUE", "the line is not 'Attribute = value'"});
+      }
+    } else if (attributes_.empty()) {
+      out_.errors.push_back({first_, "", std::string(stamp_), "INVALID_VALUE",
+                             "no attributes stand below this line"});
+    } else {
+      AddDetailRecord(attributes_, first_, zone_, out_);
+    }
+    attributes_.clear();
+    bad_.clear();
+    open_ = false;
+  }
+
+  std::string_view text_;
+  const absl::TimeZone zone_;
+  Parsed<RadiusRecord> out_;
+  Attributes attributes_;
+  std::vector<std::pair<int64_t, std::string>> bad_;
+  std::string_view stamp_;
+  int64_t line_ = 0, first_ = 1;
+  bool open_ = false, cut_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<Parsed<RadiusRecord>> ParseDetail(std::string_view text, absl::TimeZone zone) {
+  RETURN_IF_ERROR(csv::CheckReadable(text));
+  Parsed<RadiusRecord> out = DetailReader(text, zone).Read();
+  const bool none = out.records.empty() && out.skipped == 0 && !out.errors.empty() &&
+                    text.find("Acct-Status-Type = ") == std::string_view::npos;
+  if (none) {
+    return InvalidArgumentError("MALFORMED_FILE",
+                                "the file is no FreeRADIUS detail file: no record in it has an "
+                                "Acct-Status-Type");
+  }
+  return out;
+}
+
+namespace {
+
+// A field of an export, empty where the database had NULL.
+std::string Column(const csv::Header& header, const csv::Row& row, const char* name) {
+  std::string text = header.Get(row, name);
+  if (text == "\\N" || text == "NULL") text.clear();
+  return text;
+}
+
+// Session time: its column, else how far the open session is known.
+bool SessionSeconds(const csv::Header& header, const csv::Row& row, absl::Time start,
+                    absl::TimeZone zone, int64_t& out) {
+  const std::string text = Column(header, row, "acctsessiontime");
+  if (!text.empty()) return ToSeconds(text, out);
+  absl::Time last = start;
+  for (const char* name : {"acctupdatetime", "acctstoptime"}) {
+    absl::Time moment;
+    const std::string given = Column(header, row, name);
+    if (!given.empty() && ToTime(given, zone, moment)) last = std::max(last, moment);
+  }
+  out = absl::ToInt64Seconds(last - start);
+  return true;
 }
 
 }  // namespace
 
-Parsed<RadiusRecord> ParseDetail(std::string_view text, absl::TimeZone zone) {
-  Parsed<RadiusRecord> out;
-  Attributes attributes;
-  int64_t line = 0;
-  int64_t first = 1;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    std::string_view row = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    ++line;
-    if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
-    const bool indented = !row.empty() && (row.front() == '\t' || row.front() == ' ');
-    if (!indented) {
-      AddDetailRecord(attributes, first, zone, out);
-      attributes.clear();
-      first = line;
-      continue;
-    }
-    row.remove_prefix(std::min(row.find_first_not_of(" \t"), row.size()));
-    const size_t equals = row.find(" = ");
-    if (equals == std::string_view::npos) {
-      if (!row.empty()) {
-        out.errors.push_back({line, "", std::string(row), "MALFORMED_RECORD",
-                              "the line is not 'Attribute = value'"});
-      }
-      continue;
-    }
-    std::string_view value = row.substr(equals + 3);
-    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
-      value = value.substr(1, value.size() - 2);
-    }
-    attributes[std::string(row.substr(0, equals))] = std::string(value);
-  }
-  AddDetailRecord(attributes, first, zone, out);
-  return out;
-}
-
 absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::TimeZone zone) {
   Parsed<RadiusRecord> out;
   csv::Reader reader(text);
-  csv::Row row;
-  reader.Next(row);
   ASSIGN_OR_RETURN(
       const csv::Header header,
-      csv::Header::Make(
-          row,
+      csv::Header::Read(
+          reader,
           {"acctsessionid", "username", "acctstarttime", "acctsessiontime", "acctinputoctets",
            "acctoutputoctets"},
           {"radacctid",        "acctuniqueid",      "groupname",           "realm",
@@ -158,31 +320,39 @@ absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::T
            "connectinfo_stop", "calledstationid",   "callingstationid",    "acctterminatecause",
            "servicetype",      "framedprotocol",    "framedipaddress",     "framedipv6address",
            "framedipv6prefix", "framedinterfaceid", "delegatedipv6prefix", "class"}));
-  while (reader.Next(row)) {
+  for (csv::Row row; reader.Next(row);) {
     ++out.read;
+    if (auto wrong = header.Check(row); wrong.has_value()) {
+      out.errors.push_back(*std::move(wrong));
+      continue;
+    }
     RadiusRecord record;
     record.line = row.line;
-    record.user_name = header.Get(row, "username");
-    record.session_id =
-        absl::StrCat(header.Get(row, "nasipaddress"), "/", header.Get(row, "acctsessionid"));
+    record.user_name = Column(header, row, "username");
+    const std::string session = Column(header, row, "acctsessionid");
+    record.session_id = absl::StrCat(Column(header, row, "nasipaddress"), "/", session);
     int64_t in = 0;
     int64_t down = 0;
     absl::Time start;
-    const auto refuse = [&](const char* column, const char* message) {
-      out.errors.push_back(
-          {row.line, column, header.Get(row, column), "MALFORMED_RECORD", message});
+    const auto refuse = [&](const char* column, const char* message,
+                            const char* reason = "INVALID_VALUE") {
+      out.errors.push_back({row.line, column, header.Get(row, column), reason, message});
+    };
+    const auto octets = [&](const char* column, int64_t& to) {
+      const std::string given = Column(header, row, column);
+      return given.empty() || ToInt(given, to);
     };
     if (record.user_name.empty()) {
-      refuse("username", "must not be empty");
-    } else if (header.Get(row, "acctsessionid").empty()) {
-      refuse("acctsessionid", "must not be empty");
-    } else if (!ToTime(header.Get(row, "acctstarttime"), zone, start)) {
+      refuse("username", "must not be empty", "MISSING_VALUE");
+    } else if (session.empty()) {
+      refuse("acctsessionid", "must not be empty", "MISSING_VALUE");
+    } else if (!ToTime(Column(header, row, "acctstarttime"), zone, start)) {
       refuse("acctstarttime", "must be a time like 2026-03-01 12:00:00");
-    } else if (!ToInt(header.Get(row, "acctsessiontime"), record.sample.session_seconds)) {
+    } else if (!SessionSeconds(header, row, start, zone, record.sample.session_seconds)) {
       refuse("acctsessiontime", "must be a number of seconds");
-    } else if (!ToInt(header.Get(row, "acctinputoctets"), in)) {
+    } else if (!octets("acctinputoctets", in)) {
       refuse("acctinputoctets", "must be a number of octets");
-    } else if (!ToInt(header.Get(row, "acctoutputoctets"), down)) {
+    } else if (!octets("acctoutputoctets", down)) {
       refuse("acctoutputoctets", "must be a number of octets");
     } else {
       record.sample.at = start + absl::Seconds(record.sample.session_seconds);
@@ -197,29 +367,31 @@ absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::T
 absl::StatusOr<Parsed<UsageEventRecord>> ParseEvents(std::string_view text) {
   Parsed<UsageEventRecord> out;
   csv::Reader reader(text);
-  csv::Row row;
-  reader.Next(row);
   ASSIGN_OR_RETURN(
       const csv::Header header,
-      csv::Header::Make(row, {"id", "source", "subject", "time", "quantity"}, {"type"}));
-  while (reader.Next(row)) {
+      csv::Header::Read(reader, {"id", "source", "subject", "time", "quantity"}, {"type"}));
+  for (csv::Row row; reader.Next(row);) {
     ++out.read;
+    if (auto wrong = header.Check(row); wrong.has_value()) {
+      out.errors.push_back(*std::move(wrong));
+      continue;
+    }
     UsageEventRecord record;
     record.line = row.line;
     record.id = header.Get(row, "id");
     record.source = header.Get(row, "source");
     record.subject = header.Get(row, "subject");
     record.type = header.Get(row, "type").empty() ? "data" : header.Get(row, "type");
-    const auto refuse = [&](const char* column, const char* message) {
-      out.errors.push_back(
-          {row.line, column, header.Get(row, column), "MALFORMED_RECORD", message});
+    const auto refuse = [&](const char* column, const char* message,
+                            const char* reason = "INVALID_VALUE") {
+      out.errors.push_back({row.line, column, header.Get(row, column), reason, message});
     };
     if (record.id.empty()) {
-      refuse("id", "must not be empty");
+      refuse("id", "must not be empty", "MISSING_VALUE");
     } else if (record.source.empty()) {
-      refuse("source", "must not be empty");
+      refuse("source", "must not be empty", "MISSING_VALUE");
     } else if (record.subject.empty()) {
-      refuse("subject", "must not be empty");
+      refuse("subject", "must not be empty", "MISSING_VALUE");
     } else if (record.type != "data" && record.type != "data.in" && record.type != "data.out") {
       refuse("type", "must be data, data.in or data.out");
     } else if (!ToTime(header.Get(row, "time"), absl::UTCTimeZone(), record.at)) {
@@ -233,39 +405,77 @@ absl::StatusOr<Parsed<UsageEventRecord>> ParseEvents(std::string_view text) {
   return out;
 }
 
-Parsed<CallRecord> ParseAsterisk(std::string_view text, absl::TimeZone zone) {
+namespace {
+
+constexpr size_t kCdrColumns = 16, kCdrColumnsMost = 21;
+
+// A row of Master.csv into `out`; false when it is refused or needs no rating.
+bool ReadCall(const csv::Row& row, absl::TimeZone zone, Parsed<CallRecord>& out,
+              CallRecord& record) {
+  const auto refuse = [&](const char* column, const std::string& value, const std::string& message,
+                          const char* reason = "INVALID_VALUE") {
+    out.errors.push_back({record.line, column, value, reason, message});
+    return false;
+  };
+  if (row.problem == csv::Problem::kOpenQuote) {
+    return refuse("", "", "a quote on the line is not closed");
+  }
+  if (row.fields.size() < kCdrColumns || row.fields.size() > kCdrColumnsMost) {
+    return refuse("", absl::StrCat(row.fields.size()), "the row must have 16 to 21 columns",
+                  "WRONG_COLUMN_COUNT");
+  }
+  record.account_code = row.fields[0];
+  record.calling = row.fields[1];
+  record.called = row.fields[2];
+  const bool answered = row.fields[14] == "ANSWERED" && !row.fields[10].empty();
+  if (!ToSeconds(row.fields[13], record.seconds)) {
+    return refuse("billsec", row.fields[13], "must be a number of seconds");
+  }
+  if (!answered || record.seconds == 0) {
+    ++out.skipped;
+    return false;
+  }
+  if (!ToTime(row.fields[10], zone, record.answered)) {
+    return refuse("answer", row.fields[10], "must be a time like 2026-03-01 12:00:00");
+  }
+  static constexpr std::array<const char*, 3> kTexts = {"accountcode", "src", "dst"};
+  for (size_t i = 0; i < kTexts.size(); ++i) {
+    if (!csv::IsText(row.fields[i])) return refuse(kTexts[i], row.fields[i], "is not UTF-8");
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<Parsed<CallRecord>> ParseAsterisk(std::string_view text, absl::TimeZone zone) {
+  RETURN_IF_ERROR(csv::CheckReadable(text));
   Parsed<CallRecord> out;
-  csv::Reader reader(text);
   std::map<std::string, int> repeats;
-  for (csv::Row row; reader.Next(row);) {
-    if (!row.fields.empty() && !row.fields[0].empty() && row.fields[0][0] == '#') continue;
+  size_t widest = 0;
+  int64_t line = 0;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const bool whole = end != std::string_view::npos;
+    // Every record is a line, so that a stray quote spoils no other record.
+    csv::Reader reader(text.substr(0, end));
+    text.remove_prefix(whole ? end + 1 : text.size());
+    ++line;
+    csv::Row row;
+    if (!reader.Next(row)) continue;
+    const bool comment = row.fields[0].substr(0, 1) == "#" && row.fields.size() < kCdrColumns;
+    if (comment) continue;
     ++out.read;
-    const auto refuse = [&](const char* column, const std::string& value, const char* message) {
-      out.errors.push_back({row.line, column, value, "MALFORMED_RECORD", message});
-    };
-    if (row.fields.size() < 16 || row.fields.size() > 21) {
-      refuse("", std::to_string(row.fields.size()), "the row must have 16 to 21 columns");
-      continue;
-    }
+    widest = std::max(widest, row.fields.size());
     CallRecord record;
-    record.line = row.line;
-    record.account_code = row.fields[0];
-    record.calling = row.fields[1];
-    record.called = row.fields[2];
-    const bool answered = row.fields[14] == "ANSWERED" && !row.fields[10].empty();
-    if (!ToInt(row.fields[13], record.seconds)) {
-      refuse("billsec", row.fields[13], "must be a number of seconds");
+    record.line = line;
+    if (!whole) {
+      out.errors.push_back({line, "", "", "INVALID_VALUE",
+                            "the line does not end with a line break: it is still being written; "
+                            "load the file again when it is whole"});
       continue;
     }
-    if (!answered || record.seconds == 0) {
-      ++out.skipped;
-      continue;
-    }
-    if (!ToTime(row.fields[10], zone, record.answered)) {
-      refuse("answer", row.fields[10], "must be a time like 2026-03-01 12:00:00");
-      continue;
-    }
-    if (row.fields.size() == 21 && !row.fields[16].empty()) {
+    if (!ReadCall(row, zone, out, record)) continue;
+    if (row.fields.size() == kCdrColumnsMost && !row.fields[16].empty()) {
       record.key = absl::StrCat(row.fields[16], ":", row.fields[20]);
     } else {
       for (const std::string& field : row.fields) absl::StrAppend(&record.key, field, "\x1f");
@@ -273,7 +483,16 @@ Parsed<CallRecord> ParseAsterisk(std::string_view text, absl::TimeZone zone) {
     }
     out.records.push_back(std::move(record));
   }
-  return out;
+  if (widest == 0 || widest >= kCdrColumns) return out;
+  static constexpr std::array<const char*, kCdrColumns> kNames = {
+      "accountcode", "src",     "dst",         "dcontext", "clid",   "channel",
+      "dstchannel",  "lastapp", "lastdata",    "start",    "answer", "end",
+      "duration",    "billsec", "disposition", "amaflags"};
+  std::string missing;
+  for (size_t i = widest; i < kCdrColumns; ++i) {
+    absl::StrAppend(&missing, missing.empty() ? "" : ", ", kNames[i]);
+  }
+  return InvalidArgumentError("MISSING_COLUMN", "the file lacks the column(s): " + missing);
 }
 
 }  // namespace broadbill::rating

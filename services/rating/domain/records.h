@@ -32,10 +32,14 @@ struct Parsed {
 };
 
 // FreeRADIUS `detail`: blocks of "\tAttribute = value" lines below a time stamp line (rlm_detail).
-// Times without offset are in `zone`.
-Parsed<RadiusRecord> ParseDetail(std::string_view text, absl::TimeZone zone);
+// `zone` is the server's: event times carry only its abbreviation, which also tells the two hours
+// apart where clocks go back. The last record counts only when it is whole: the server may be
+// writing it. MALFORMED_FILE for a file that is no text or has no record's form anywhere.
+absl::StatusOr<Parsed<RadiusRecord>> ParseDetail(std::string_view text, absl::TimeZone zone);
 
-// A CSV export of `radacct`: one row per session with its last totals. MISSING_COLUMN refuses it.
+// A CSV export of `radacct`: one row per session with its last totals (gigawords are in them).
+// Times without offset are in `zone`. Sessions that are open may lack session time and octets.
+// MISSING_COLUMN refuses the file.
 absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::TimeZone zone);
 
 struct UsageEventRecord {
@@ -61,8 +65,10 @@ struct CallRecord {
   int64_t line = 0;
 };
 
-// Asterisk's cdr-csv Master.csv, 16 to 21 columns, no header. Billable: ANSWERED, with an answer
-// time and more than 0 billable seconds; all else is skipped.
-Parsed<CallRecord> ParseAsterisk(std::string_view text, absl::TimeZone zone);
+// Asterisk's cdr-csv Master.csv, 16 to 21 columns, no header, a record a line. Billable: ANSWERED,
+// with an answer time and more than 0 billable seconds; all else is skipped. A last line without
+// line break is still being written and refused. MISSING_COLUMN refuses a file none of whose lines
+// has all columns.
+absl::StatusOr<Parsed<CallRecord>> ParseAsterisk(std::string_view text, absl::TimeZone zone);
 
 }  // namespace broadbill::rating

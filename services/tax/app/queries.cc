@@ -24,13 +24,43 @@ Rounding RoundingOf(int32_t rounding) {
   }
 }
 
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
+DateInterval ValidOf(CivilDay from, CivilDay to) { return {from, to}; }
+
+pb::ResolutionMethod MethodOf(Precision precision) {
+  switch (precision) {
+    case Precision::kZip4:
+      return pb::ZIP4;
+    case Precision::kZip5:
+      return pb::ZIP5;
+    case Precision::kCity:
+      return pb::CITY_STATE;
+    case Precision::kCountry:
+      return pb::COUNTRY_ONLY;
+    case Precision::kNone:
+      return pb::RESOLUTION_METHOD_UNSPECIFIED;
+  }
+  return pb::RESOLUTION_METHOD_UNSPECIFIED;
 }
 
-DateInterval ValidOf(CivilDay from, CivilDay to) { return {from, to}; }
+// In parts through a cursor: there may be millions.
+absl::StatusOr<std::shared_ptr<const AreaIndex>> LoadAreas(db::Tx& tx) {
+  auto out = std::make_shared<AreaIndex>();
+  RETURN_IF_ERROR(tx.ExecScript("DECLARE areas BINARY NO SCROLL CURSOR FOR SELECT " +
+                                db::ColumnList<BoundaryRow>() + " FROM boundary"));
+  while (true) {
+    ASSIGN_OR_RETURN(const db::Result part, tx.Exec("FETCH 50000 FROM areas"));
+    if (part.empty()) break;
+    for (BoundaryRow& row : db::ReadRows<BoundaryRow>(part)) {
+      out->Add({std::move(row.country), std::move(row.region), std::move(row.zip_low),
+                std::move(row.zip_high), std::move(row.plus4_low), std::move(row.plus4_high),
+                std::move(row.city), std::move(row.codes), ValidOf(row.valid_from, row.valid_to),
+                std::move(row.data_version)});
+    }
+  }
+  RETURN_IF_ERROR(tx.ExecScript("CLOSE areas"));
+  out->Finish();
+  return std::shared_ptr<const AreaIndex>(std::move(out));
+}
 
 void SetJurisdiction(const JurisdictionRow& row, pb::Jurisdiction* out) {
   out->set_jurisdiction_id(row.jurisdiction_id.ToText("jur"));
@@ -42,11 +72,13 @@ void SetJurisdiction(const JurisdictionRow& row, pb::Jurisdiction* out) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const TaxData>> TaxData::Load(db::Tx& tx) {
+absl::StatusOr<std::shared_ptr<const TaxData>> TaxData::Load(db::Tx& tx, const TaxData* before) {
   auto out = std::make_shared<TaxData>();
-  ASSIGN_OR_RETURN(const db::Result state, tx.Exec("SELECT version, name FROM data_state"));
+  ASSIGN_OR_RETURN(const db::Result state,
+                   tx.Exec("SELECT version, area_version, name FROM data_state"));
   out->version = state.Get<int64_t>(0, 0);
-  out->name = state.Get<std::string>(0, 1);
+  out->area_version = state.Get<int64_t>(0, 1);
+  out->name = state.Get<std::string>(0, 2);
   ASSIGN_OR_RETURN(const auto jurisdictions, db::Select<JurisdictionRow>(tx, ""));
   for (const JurisdictionRow& row : jurisdictions) out->jurisdictions[row.code] = row;
   ASSIGN_OR_RETURN(const auto rules,
@@ -81,67 +113,25 @@ absl::StatusOr<std::shared_ptr<const TaxData>> TaxData::Load(db::Tx& tx) {
                                row.customer_class, row.taxable, row.reason,
                                ValidOf(row.valid_from, row.valid_to)});
   }
-  ASSIGN_OR_RETURN(out->boundaries_, db::Select<BoundaryRow>(tx, ""));
-  for (size_t i = 0; i < out->boundaries_.size(); ++i) {
-    const BoundaryRow& row = out->boundaries_[i];
-    if (!row.zip_low.empty() && row.zip_low == row.zip_high) {
-      out->by_zip_.emplace(row.zip_low, i);
-    } else if (!row.zip_low.empty()) {
-      out->ranges_.push_back(i);
-    } else {
-      out->by_city_.emplace(absl::StrCat(row.country, "|", row.region, "|", row.city), i);
-    }
+  if (before != nullptr && before->area_version == out->area_version) {
+    out->areas_ = before->areas_;
+  } else {
+    ASSIGN_OR_RETURN(out->areas_, LoadAreas(tx));
   }
   return std::shared_ptr<const TaxData>(std::move(out));
 }
 
 Area TaxData::Resolve(const broadbill::common::v1::Address& address, CivilDay day) const {
   const std::string country = address.country_code().empty() ? "US" : address.country_code();
-  const std::string zip = address.postal_code().substr(0, 5);
-  const size_t dash = address.postal_code().find('-');
-  const std::string plus4 =
-      dash == std::string::npos ? "" : address.postal_code().substr(dash + 1, 4);
-  const BoundaryRow* best = nullptr;
+  const AreaMatch match =
+      areas_->Find(country, address.region(), address.city(), address.postal_code(), day);
   Area out;
-  const auto offer = [&](const BoundaryRow& row, pb::ResolutionMethod method) {
-    if (!ValidOf(row.valid_from, row.valid_to).Contains(day) || row.country != country) return;
-    if (out.method != pb::RESOLUTION_METHOD_UNSPECIFIED && out.method <= method) return;
-    best = &row;
-    out.method = method;
-  };
-  const auto offer_zip = [&](const BoundaryRow& row) {
-    if (zip < row.zip_low || zip > row.zip_high) return;
-    if (row.plus4_low.empty()) return offer(row, pb::ZIP5);
-    const std::string key = zip + plus4;
-    const bool inside = !plus4.empty() && key >= row.zip_low + row.plus4_low &&
-                        key <= row.zip_high + row.plus4_high;
-    if (inside) offer(row, pb::ZIP4);
-  };
-  const auto [begin, end] = by_zip_.equal_range(zip);
-  for (auto it = begin; it != end; ++it) offer_zip(boundaries_[it->second]);
-  if (!zip.empty()) {
-    for (const size_t i : ranges_) offer_zip(boundaries_[i]);
-  }
-  for (const std::string& city : {Lower(address.city()), std::string()}) {
-    for (const std::string& region : {address.region(), std::string()}) {
-      const auto [first, last] =
-          by_city_.equal_range(absl::StrCat(country, "|", region, "|", city));
-      for (auto it = first; it != last; ++it) {
-        offer(boundaries_[it->second],
-              city.empty() && region.empty() ? pb::COUNTRY_ONLY : pb::CITY_STATE);
-      }
-    }
-  }
-  if (best == nullptr) return out;
-  out.codes = best->codes;
-  std::sort(out.codes.begin(), out.codes.end());
-  out.matched =
-      best->zip_low.empty()
-          ? best->city
-          : absl::StrCat(best->zip_low, best->plus4_low.empty() ? "" : "-", best->plus4_low, "..",
-                         best->zip_high, best->plus4_high.empty() ? "" : "-", best->plus4_high);
-  out.data_version = best->data_version;
-  out.valid = ValidOf(best->valid_from, best->valid_to);
+  if (match.codes == nullptr) return out;
+  out.codes = *match.codes;
+  out.method = MethodOf(match.precision);
+  out.matched = match.matched;
+  out.data_version = *match.data_version;
+  out.valid = match.valid;
   return out;
 }
 
@@ -164,7 +154,7 @@ absl::StatusOr<std::shared_ptr<const TaxData>> TaxApp::Data() {
   ASSIGN_OR_RETURN(const db::Result state, tx.Exec("SELECT version FROM data_state"));
   absl::MutexLock lock(&mutex_);
   if (data_ == nullptr || data_->version != state.Get<int64_t>(0, 0)) {
-    ASSIGN_OR_RETURN(data_, TaxData::Load(tx));
+    ASSIGN_OR_RETURN(data_, TaxData::Load(tx, data_.get()));
   }
   return data_;
 }

@@ -16,6 +16,7 @@
 #include "libs/calendar/clock.h"
 #include "libs/db/pool.h"
 #include "libs/rpc/context.h"
+#include "services/tax/domain/areas.h"
 #include "services/tax/domain/engine.h"
 #include "services/tax/store/rows.h"
 
@@ -35,14 +36,15 @@ struct Area {
 // All reference data at one version, ready for calculation; immutable and shared by calls.
 class TaxData {
  public:
-  static absl::StatusOr<std::shared_ptr<const TaxData>> Load(db::Tx& tx);
+  // The areas of `before` are taken over when they did not change; it may be nullptr.
+  static absl::StatusOr<std::shared_ptr<const TaxData>> Load(db::Tx& tx, const TaxData* before);
 
   // By ZIP+4, then ZIP5, then city and region, then country. Empty codes: nothing matched.
   Area Resolve(const broadbill::common::v1::Address& address, CivilDay day) const;
   // Rules of an area's jurisdictions, whatever their dates; stable for the life of the data.
   const std::vector<const Rule*>& RulesOf(const std::vector<std::string>& codes) const;
 
-  int64_t version = 0;
+  int64_t version = 0, area_version = 0;
   std::string name;
   std::map<std::string, JurisdictionRow> jurisdictions;
   std::vector<Taxability> taxability;
@@ -50,10 +52,7 @@ class TaxData {
  private:
   std::vector<std::unique_ptr<Rule>> rules_;
   std::multimap<std::string, const Rule*> by_code_;
-  std::vector<BoundaryRow> boundaries_;
-  std::multimap<std::string, size_t> by_zip_;  // ZIP5 rows whose range is one ZIP
-  std::vector<size_t> ranges_;                 // other ZIP rows
-  std::multimap<std::string, size_t> by_city_;
+  std::shared_ptr<const AreaIndex> areas_;
   mutable absl::Mutex mutex_;
   mutable std::map<std::string, std::unique_ptr<std::vector<const Rule*>>> compiled_
       ABSL_GUARDED_BY(mutex_);
@@ -64,10 +63,12 @@ class TaxApp {
   TaxApp(std::shared_ptr<db::Pool> pool, const Clock& clock)
       : pool_(std::move(pool)), clock_(clock) {}
 
-  // imports.cc
+  // import_rates.cc, import_areas.cc
   absl::StatusOr<ImportResult> ImportRates(const rpc::Context&, const pb::ImportRatesRequest&);
   absl::StatusOr<ImportResult> ImportBoundaries(const rpc::Context&,
                                                 const pb::ImportBoundariesRequest&);
+
+  // rules.cc
   absl::StatusOr<pb::TaxRule> CreateTaxRule(const rpc::Context&, const pb::CreateTaxRuleRequest&);
   absl::StatusOr<pb::Taxability> SetTaxability(const rpc::Context&,
                                                const pb::SetTaxabilityRequest&);

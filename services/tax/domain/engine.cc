@@ -165,7 +165,11 @@ absl::StatusOr<std::vector<TaxAmount>> Calculate(const std::vector<TaxableLine>&
   for (size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].rules == nullptr) continue;
     for (const Rule* rule : *lines[i].rules) {
-      const bool applies = rule->valid.Contains(profile.date) &&
+      // A rate of nothing is no tax, unless its category must stand on e-invoices (zero-rated VAT);
+      // whole states list their places with rate 0.
+      const bool nothing =
+          rule->kind != RuleKind::kFixed && rule->rate.IsZero() && rule->category.empty();
+      const bool applies = !nothing && rule->valid.Contains(profile.date) &&
                            Listed(rule->tax_classes, lines[i].tax_class) &&
                            Listed(rule->customer_classes, profile.customer_class);
       if (!applies) continue;

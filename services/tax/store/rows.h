@@ -29,7 +29,7 @@ struct RuleRow {
   int32_t rounding = 1, round_level = 1;
   CivilDay valid_from, valid_to;
   std::vector<std::string> tax_classes, customer_classes;
-  std::string data_version;
+  std::string data_version, file_set;
   static constexpr char kTable[] = "rule";
   static constexpr auto Columns() {
     using R = RuleRow;
@@ -41,7 +41,7 @@ struct RuleRow {
         db::Col("rounding", &R::rounding), db::Col("round_level", &R::round_level),
         db::Col("valid_from", &R::valid_from), db::Col("valid_to", &R::valid_to),
         db::Col("tax_classes", &R::tax_classes), db::Col("customer_classes", &R::customer_classes),
-        db::Col("data_version", &R::data_version));
+        db::Col("data_version", &R::data_version), db::Col("file_set", &R::file_set));
   }
 };
 
@@ -67,17 +67,17 @@ struct BoundaryRow {
   std::string country, region, zip_low, zip_high, plus4_low, plus4_high, city;
   std::vector<std::string> codes;
   CivilDay valid_from, valid_to;
-  std::string data_version;
+  std::string data_version, file_set;
   static constexpr char kTable[] = "boundary";
   static constexpr auto Columns() {
     using R = BoundaryRow;
-    return std::make_tuple(db::Col("country", &R::country), db::Col("region", &R::region),
-                           db::Col("zip_low", &R::zip_low), db::Col("zip_high", &R::zip_high),
-                           db::Col("plus4_low", &R::plus4_low),
-                           db::Col("plus4_high", &R::plus4_high), db::Col("city", &R::city),
-                           db::Col("codes", &R::codes), db::Col("valid_from", &R::valid_from),
-                           db::Col("valid_to", &R::valid_to),
-                           db::Col("data_version", &R::data_version));
+    return std::make_tuple(
+        db::Col("country", &R::country), db::Col("region", &R::region),
+        db::Col("zip_low", &R::zip_low), db::Col("zip_high", &R::zip_high),
+        db::Col("plus4_low", &R::plus4_low), db::Col("plus4_high", &R::plus4_high),
+        db::Col("city", &R::city), db::Col("codes", &R::codes),
+        db::Col("valid_from", &R::valid_from), db::Col("valid_to", &R::valid_to),
+        db::Col("data_version", &R::data_version), db::Col("file_set", &R::file_set));
   }
 };
 
