@@ -120,14 +120,18 @@ absl::StatusOr<pb::QuoteCallResponse> RatingApp::QuoteCall(const rpc::Context&,
   const absl::Time at =
       request.has_answer_time() ? convert::FromProto(request.answer_time()) : clock_.Now();
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  std::vector<std::string> prefixes;
+  for (size_t size = 1; size <= digits->size(); ++size) {
+    prefixes.push_back(digits->substr(0, size));
+  }
   std::vector<std::vector<DeckRate>> decks;
   std::map<std::string, DeckRateRow> by_key;
   for (const std::string& code : request.deck_codes()) {
     ASSIGN_OR_RETURN(const std::vector<DeckRateRow> rows,
                      db::Select<DeckRateRow>(tx,
-                                             "WHERE deck = $1 AND starts_with($2, prefix) "
+                                             "WHERE deck = $1 AND prefix = ANY($2) "
                                              "ORDER BY prefix, valid_from",
-                                             code, *digits));
+                                             code, prefixes));
     decks.emplace_back();
     for (const DeckRateRow& row : rows) {
       decks.back().push_back(ToRate(row));

@@ -58,6 +58,17 @@ TEST_CASE("dialled strings become E.164 by the line's country") {
   CHECK(ToE164("+44 20 7946 0958", us) == "442079460958");
   CHECK(ToE164("020 7946 0958", gb) == "442079460958");
   CHECK(ToE164("0049301234567", gb) == "49301234567");
+  CHECK(ToE164("442079460958", gb) == "442079460958");  // without the plus sign
+  CHECK(ToE164("2079460958", gb) == "442079460958");    // without the trunk prefix
+  CHECK(ToE164("4930123456", *FindDialPlan("DE")) == "4930123456");
+  CHECK(ToE164("3912345678", *FindDialPlan("IT")) == "393912345678");  // a mobile, no trunk prefix
+  CHECK(ToE164("8 924 555-59-37", *FindDialPlan("RU")) == "79245555937");
+  CHECK(ToE164("810 44 20 7946 0958", *FindDialPlan("RU")) == "442079460958");
+  CHECK(ToE164("06 1 234 5678", *FindDialPlan("HU")) == "3612345678");
+  CHECK_FALSE(ToE164("+120255501234", us).has_value());  // a digit too many
+  CHECK_FALSE(ToE164("+10255501234", us).has_value());   // no area code begins with 0
+  CHECK_FALSE(ToE164("+999123456789", us).has_value());  // no such country
+  CHECK_FALSE(ToE164("+4498765", us).has_value());
   CHECK_FALSE(ToE164("s", us).has_value());
   CHECK_FALSE(ToE164("555-0142", us).has_value());
   CHECK_FALSE(ToE164("", us).has_value());
