@@ -372,7 +372,7 @@ TEST_CASE("broken boundary files") {
   CHECK(Suite::Count(*result, "address_rows") == 1);
   std::vector<std::string> places = Suite::Places(*result);
   CHECK(places == std::vector<std::string>{"1 record_type", "2 begin_date", "4 end_date",
-                                           "6 zip_code_high", "39 plus4_low", "100 fips_state"});
+                                           "6 zip_code_high", "39 plus4_low", "100 fips_county"});
   CHECK(AreaOf(suite, "55401", CivilDay(2019, 1, 15)) == "NO_TAX_AREA");
   const auto missing = suite.Import("tax-areas-sst", kBoundaries, SharedFile(kMinnesota));
   CHECK(ReasonOf(missing.status()) == "MISSING_COLUMN");

@@ -72,21 +72,13 @@ size_t CallingCodeSize(std::string_view digits) {
   return kUnassigned.find(three) == std::string_view::npos ? 3 : 0;
 }
 
-// An international number that can exist: an assigned calling code, at most 15 digits, and the
-// length of the country's numbers where its plan is known; area codes of the NANP do not begin with
-// 0 or 1.
+// An international number that can exist: an assigned calling code and at most 15 digits; in the
+// NANP ten digits, none of whose area codes begins with 0 or 1. Lengths abroad are not checked: a
+// network completed the call, and the deck knows the prefix.
 std::optional<std::string> Checked(std::string digits) {
-  const size_t code = CallingCodeSize(digits);
-  if (code == 0 || digits.size() < 7 || digits.size() > 15) return std::nullopt;
-  const std::string_view national = std::string_view(digits).substr(code);
-  for (const DialPlan& plan : Plans()) {
-    if (plan.calling_code != digits.substr(0, code)) continue;
-    if (national.size() < plan.national_min || national.size() > plan.national_max) {
-      return std::nullopt;
-    }
-    if (plan.calling_code == "1" && national[0] < '2') return std::nullopt;
-    break;
-  }
+  if (CallingCodeSize(digits) == 0 || digits.size() < 7 || digits.size() > 15) return std::nullopt;
+  const bool nanp = digits[0] == '1';
+  if (nanp && (digits.size() != 11 || digits[1] < '2')) return std::nullopt;
   return digits;
 }
 

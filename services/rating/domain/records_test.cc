@@ -175,10 +175,10 @@ TEST_CASE("an Asterisk file that is being written, with stray quotes, without co
   latin1.replace(latin1.find("\"x\""), 3, "\"J\xf6rg\"");
   std::string number = row;
   number.replace(number.find("\"2\""), 3, "\"2\xf6\"");
-  const auto parsed = ParseAsterisk(row + "\r\n" + stray + "\n" + latin1 + "\n" + number + "\n" +
-                                        "# a remark, not a call\n\n" + row.substr(0, 110) + "\n" +
-                                        row,
-                                    absl::UTCTimeZone());
+  const auto parsed =
+      ParseAsterisk(row + "\r\n" + stray + "\n" + latin1 + "\n" + number + "\n" +
+                        "# a remark, not a call\n\n" + row.substr(0, 110) + "\n" + row,
+                    absl::UTCTimeZone());
   REQUIRE(parsed.ok());
   CHECK(parsed->read == 6);
   CHECK(parsed->records.size() == 2);  // the name of a caller is not read
