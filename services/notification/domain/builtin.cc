@@ -15,7 +15,7 @@ constexpr char kSignature[] =
     "{{#company_website}}\n{{company_website}}\n{{/company_website}}\n";
 
 constexpr char kInvoiceText[] =
-    "your invoice {{number}} of {{date}} for account {{account_number}} is attached.\n"
+    "Your invoice {{number}} of {{date}} for account {{account_number}} is attached.\n"
     "\n"
     "Total: {{amount}}\n"
     "{{#due_date}}\nDue:   {{due_date}}\n{{/due_date}}\n"
@@ -25,19 +25,19 @@ constexpr char kInvoiceText[] =
     "{{#payment_instructions}}\n\n{{payment_instructions}}\n{{/payment_instructions}}\n";
 
 constexpr char kCreditNoteText[] =
-    "your credit note {{number}} of {{date}} for account {{account_number}} is attached.\n"
+    "Your credit note {{number}} of {{date}} for account {{account_number}} is attached.\n"
     "\n"
     "Credited: {{amount}}\n"
     "\n"
     "The amount pays what is open on your account; you need not do anything.\n";
 
 constexpr char kReceiptText[] =
-    "thank you: we have received {{amount}} on {{date}} for account {{account_number}}.\n"
+    "Thank you: we have received {{amount}} on {{date}} for account {{account_number}}.\n"
     "{{#method}}\n\nPaid with: {{method}}\n{{/method}}\n"
     "{{#reference}}\n\nReference: {{reference}}\n{{/reference}}\n";
 
 constexpr char kPaymentDeclinedText[] =
-    "on {{date}} we could not collect {{amount}} for account {{account_number}}"
+    "On {{date}} we could not collect {{amount}} for account {{account_number}}"
     "{{#method}} from {{method}}{{/method}}.\n"
     "{{#reason}}\nThe answer was: {{reason}}.\n{{/reason}}\n"
     "\n"
@@ -50,7 +50,7 @@ constexpr char kPaymentDeclinedText[] =
     "{{#payment_instructions}}\n\n{{payment_instructions}}\n{{/payment_instructions}}\n";
 
 constexpr char kReminderText[] =
-    "account {{account_number}} is past due.\n"
+    "Your account {{account_number}} is past due.\n"
     "\n"
     "Open:     {{amount}}\n"
     "Due:      {{due_date}}\n"
