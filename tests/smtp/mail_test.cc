@@ -1,4 +1,9 @@
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -13,6 +18,8 @@
 #include "broadbill/notification/v1/events.pb.h"
 #include "broadbill/notification/v1/message.pb.h"
 #include "broadbill/notification/v1/template.pb.h"
+#include "broadbill/payments/v1/collections.pb.h"
+#include "broadbill/payments/v1/method.pb.h"
 #include "broadbill/payments/v1/payment.pb.h"
 #include "libs/convert/convert.h"
 #include "libs/feed/consumer.h"
@@ -195,6 +202,38 @@ accounts::Contact Contact(const std::string& name, const std::string& email, boo
   out.set_receives_notices(notices);
   return out;
 }
+
+// The notification service in a process of its own, on the world's database and services; killed
+// when this goes away.
+class Replica {
+ public:
+  Replica(World& world, const Mailbox& mailbox) {
+    const std::string services = absl::StrCat("127.0.0.1:", world.host().port());
+    const std::vector<std::string> args = {
+        (std::filesystem::canonical("/proc/self/exe").parent_path() / "broadbill-notification")
+            .string(),
+        "--database-url=" + world.database_url(),
+        "--accounts-address=" + services,
+        "--invoicing-address=" + services,
+        "--payments-address=" + services,
+        "--smtp-url=" + mailbox.url(),
+        "--clock=2026-03-01"};
+    const std::string key = "BROADBILL_INTERNAL_KEY=" + world.host().options().key.ToHex();
+    std::vector<char*> argv, env;
+    for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+    argv.push_back(nullptr);
+    env.push_back(const_cast<char*>(key.c_str()));
+    env.push_back(nullptr);
+    REQUIRE(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), env.data()) == 0);
+  }
+  ~Replica() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+
+ private:
+  pid_t pid_ = 0;
+};
 
 std::map<std::string, std::string> With(const Mailbox& mailbox) {
   return {{"smtp-url", mailbox.url()}, {"smtp-retry-seconds", "1"}};
@@ -388,6 +427,72 @@ TEST_CASE("a worker's connection carries many messages, and a dead worker's leas
   std::set<std::string> ids;
   for (const std::string& text : mails) ids.insert(testing::ParseMail(text).Header("Message-ID"));
   CHECK(ids.size() == kCustomers);
+}
+
+TEST_CASE("killed again and again, workers lose no message and repeat only what they had in hand") {
+  Mailbox mailbox;
+  Isp isp;
+  constexpr int kCustomers = 150;
+  for (int i = 0; i < kCustomers; ++i) {
+    isp.Customer(absl::StrCat("A-", i), {Contact("", absl::StrCat("a", i, "@customer.example"))});
+  }
+  isp.Bill();
+  REQUIRE(isp.Summary().queued() == kCustomers);
+  int kills = 0;
+  for (int64_t delivered = 0; delivered < kCustomers && kills < 100;) {
+    Replica replica(isp.world, mailbox);
+    // Some get no further than their claim, some into the middle of a batch.
+    const int64_t enough = delivered + 1 + kills % 4 * 9;
+    delivered = isp.WaitFor([&](const auto& seen) {
+                     return seen.delivered() >= std::min<int64_t>(enough, kCustomers);
+                   })
+                    .delivered();
+    ++kills;
+    // The leases of the dead, as if their time had come.
+    isp.Sql("UPDATE message SET due_at = now() WHERE leased");
+  }
+  CHECK(isp.Summary().delivered() == kCustomers);
+  CHECK(kills > 5);
+  std::map<std::string, int> copies;  // by Message-ID
+  for (const std::string& text : mailbox.Messages()) {
+    ++copies[testing::ParseMail(text).Header("Message-ID")];
+  }
+  CHECK(copies.size() == kCustomers);
+  const int repeats = static_cast<int>(mailbox.Messages().size()) - kCustomers;
+  CHECK(repeats <= 2 * kills);  // two workers each
+  CHECK(isp.Sql("SELECT count(*) FROM delivery WHERE ok").Get<int64_t>(0, 0) == kCustomers);
+  CHECK(isp.Events().size() == kCustomers);
+}
+
+TEST_CASE("a declined card is told with its name and what comes next") {
+  Isp isp;
+  const std::string account = isp.Customer("A-1", {Contact("Ann", "ann@customer.example")});
+  payments::CreatePaymentMethodRequest card;
+  card.set_account_id(account);
+  card.mutable_payment_method()->set_kind(payments::PaymentMethod::CARD);
+  card.mutable_payment_method()->set_processor("simulator");
+  card.mutable_payment_method()->set_token("sim_insufficient_once");
+  card.mutable_payment_method()->set_label("Visa ending 4242");
+  constexpr char kPayments[] = "broadbill.payments.v1.Payments/";
+  const auto method =
+      isp.Must<payments::PaymentMethod>(kPayments, "CreatePaymentMethod", card).payment_method_id();
+  payments::SetAutopayRequest autopay;
+  autopay.set_account_id(account);
+  autopay.mutable_autopay()->set_enabled(true);
+  autopay.mutable_autopay()->set_payment_method_id(method);
+  isp.Must<payments::Autopay>(kPayments, "SetAutopay", autopay);
+  isp.Bill();
+  payments::RunCollectionsRequest collect;
+  for (const int day : {1, 2}) {
+    *collect.mutable_as_of() = convert::ToProto(CivilDay(2026, 3, day));
+    isp.Must<payments::RunCollectionsResponse>(kPayments, "RunCollections", collect);
+    REQUIRE(isp.world.Settle().ok());
+  }
+  const std::string declined = isp.Get(isp.Messages(account, "payment_declined").at(0)).text_body();
+  CHECK(absl::StrContains(declined, "from Visa ending 4242."));
+  CHECK(absl::StrContains(declined, "We will try again on March 2, 2026."));
+  const std::string receipt = isp.Get(isp.Messages(account, "receipt").at(0)).text_body();
+  CHECK(absl::StrContains(receipt, "Paid with: Visa ending 4242"));
 }
 
 TEST_CASE("without a mail server mail waits, and what nobody wants is kept with its reason") {

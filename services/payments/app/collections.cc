@@ -28,24 +28,29 @@ void AddMoney(int64_t minor, const std::string& currency,
   *out->Add() = convert::ToMoney(minor, currency);
 }
 
-// How the money of each attempt comes, by its method.
-absl::StatusOr<std::map<Uuid, pb::Payment::Kind>> KindsOf(
+// What is told of the methods of these attempts; one that is gone counts as a nameless card.
+struct MethodFacts {
+  pb::Payment::Kind kind = pb::Payment::CARD;
+  std::string label;
+};
+
+absl::StatusOr<std::map<Uuid, MethodFacts>> FactsOf(
     db::Tx& tx, const std::vector<std::pair<AttemptRow, Outcome>>& outcomes) {
-  std::vector<Uuid> methods;
-  for (const auto& [attempt, outcome] : outcomes) methods.push_back(attempt.method_id);
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<MethodRow>(tx, "WHERE method_id = ANY($1)", methods));
-  std::map<Uuid, pb::Payment::Kind> by_method;
-  for (const MethodRow& row : rows) {
-    by_method[row.method_id] =
-        row.kind == pb::PaymentMethod::BANK_DEBIT ? pb::Payment::BANK_DEBIT : pb::Payment::CARD;
-  }
-  std::map<Uuid, pb::Payment::Kind> out;
+  std::vector<Uuid> accounts, methods;
+  std::map<Uuid, MethodFacts> facts;
   for (const auto& [attempt, outcome] : outcomes) {
-    const auto found = by_method.find(attempt.method_id);
-    out[attempt.attempt_id] = found == by_method.end() ? pb::Payment::CARD : found->second;
+    accounts.push_back(attempt.account_id);
+    methods.push_back(attempt.method_id);
+    facts[attempt.method_id];
   }
-  return out;
+  ASSIGN_OR_RETURN(const auto rows,
+                   db::Select<MethodRow>(tx, "WHERE account_id = ANY($1) AND method_id = ANY($2)",
+                                         accounts, methods));
+  for (const MethodRow& row : rows) {
+    const bool debit = row.kind == pb::PaymentMethod::BANK_DEBIT;
+    facts[row.method_id] = {debit ? pb::Payment::BANK_DEBIT : pb::Payment::CARD, row.label};
+  }
+  return facts;
 }
 
 }  // namespace
@@ -172,7 +177,7 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
     pb::RunCollectionsResponse counts;
     const absl::Status written = db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
       counts.Clear();
-      ASSIGN_OR_RETURN(const auto kinds, KindsOf(tx, outcomes));
+      ASSIGN_OR_RETURN(const auto facts, FactsOf(tx, outcomes));
       Book book(tx, clock_.Now());
       std::vector<db::FeedEvent> events;
       std::vector<Uuid> paid;
@@ -194,7 +199,7 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           CreditRow credit;
           credit.account_id = attempt.account_id;
           credit.credit_id = Uuid::Make(clock_.Now());
-          credit.kind = kinds.at(attempt.attempt_id);
+          credit.kind = facts.at(attempt.method_id).kind;
           credit.currency = attempt.currency;
           credit.amount = credit.unapplied = attempt.amount;
           credit.value_date = credit.posting_date = as_of;
@@ -204,12 +209,13 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           credit.created_at = clock_.Now();
           auto* received = event.mutable_payment_received();
           received->set_payment_id(credit.credit_id.ToText("pay"));
-          received->set_kind(kinds.at(attempt.attempt_id));
+          received->set_kind(facts.at(attempt.method_id).kind);
           received->set_currency_code(attempt.currency);
           received->set_amount_minor(attempt.amount);
           *received->mutable_value_date() = convert::ToProto(as_of);
           *received->mutable_posting_date() = convert::ToProto(as_of);
           received->set_autopay(true);
+          received->set_method_label(labels.at(attempt.method_id));
           book.AddCredit(std::move(credit), kCash, pb::Transfer::PAYMENT, std::nullopt);
           paid.push_back(attempt.account_id);
           counts.set_succeeded(counts.succeeded() + 1);
@@ -223,8 +229,9 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           declined->set_hard_decline(outcome.hard);
           if (retry) *declined->mutable_next_retry_date() = convert::ToProto(*retry);
           declined->set_number(attempt.number);
+          declined->set_method_label(facts.at(attempt.method_id).label);
           *declined->mutable_date() = convert::ToProto(as_of);
-          declined->set_kind(kinds.at(attempt.attempt_id));
+          declined->set_kind(facts.at(attempt.method_id).kind);
           counts.set_declined(counts.declined() + 1);
           AddMoney(attempt.amount, attempt.currency, counts.mutable_declined_amount());
           RETURN_IF_ERROR(
