@@ -215,7 +215,7 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
           *received->mutable_value_date() = convert::ToProto(as_of);
           *received->mutable_posting_date() = convert::ToProto(as_of);
           received->set_autopay(true);
-          received->set_method_label(labels.at(attempt.method_id));
+          received->set_method_label(facts.at(attempt.method_id).label);
           book.AddCredit(std::move(credit), kCash, pb::Transfer::PAYMENT, std::nullopt);
           paid.push_back(attempt.account_id);
           counts.set_succeeded(counts.succeeded() + 1);
