@@ -8,10 +8,12 @@
 namespace broadbill::invoicing {
 namespace {
 
-// What the credited lines were: their taxes, nets, and how much was credited so far.
+// What the credited lines were: their taxes, nets, and how much was credited so far. A line and its
+// discounts are a family: what is left of them together caps further credits.
 struct Originals {
   std::vector<TaxRow> taxes;
   std::map<Uuid, int64_t> net, gone;
+  std::map<Uuid, int64_t> left;  // of the family, by the line that heads it
 };
 
 absl::StatusOr<Originals> LoadOriginals(db::Pool& pool, const std::vector<Uuid>& accounts,
@@ -24,17 +26,30 @@ absl::StatusOr<Originals> LoadOriginals(db::Pool& pool, const std::vector<Uuid>&
                                       "WHERE account_id = ANY($1) AND document_id = ANY($2) "
                                       "ORDER BY position",
                                       accounts, documents));
-  ASSIGN_OR_RETURN(const db::Result nets,
-                   tx.Exec("SELECT line_id, amount FROM line WHERE account_id = ANY($1) AND "
-                           "document_id = ANY($2) AND line_id = ANY($3)",
-                           accounts, documents, lines));
+  ASSIGN_OR_RETURN(
+      const db::Result family,
+      tx.Exec("SELECT line_id, amount, CASE WHEN line_id = ANY($3) THEN line_id ELSE "
+              "parent_line_id END FROM line WHERE account_id = ANY($1) AND document_id = ANY($2) "
+              "AND (line_id = ANY($3) OR parent_line_id = ANY($3))",
+              accounts, documents, lines));
+  std::vector<Uuid> members;
+  std::map<Uuid, Uuid> head;
+  for (int i = 0; i < family.size(); ++i) {
+    const Uuid line = family.Get<Uuid>(i, 0);
+    members.push_back(line);
+    head[line] = family.Get<Uuid>(i, 2);
+    out.net[line] = family.Get<int64_t>(i, 1);
+    out.left[head[line]] += out.net[line];
+  }
   ASSIGN_OR_RETURN(const db::Result credited,
-                   tx.Exec("SELECT corrects_line_id, sum(amount)::int8 FROM line "
-                           "WHERE corrects_line_id = ANY($1) GROUP BY 1",
-                           lines));
-  for (int i = 0; i < nets.size(); ++i) out.net[nets.Get<Uuid>(i, 0)] = nets.Get<int64_t>(i, 1);
+                   tx.Exec("SELECT corrects_line_id, sum(amount)::int8 FROM line l "
+                           "WHERE corrects_line_id = ANY($1) AND NOT EXISTS (SELECT 1 FROM voiding "
+                           "v WHERE v.document_id = l.document_id) GROUP BY 1",
+                           members));
   for (int i = 0; i < credited.size(); ++i) {
-    out.gone[credited.Get<Uuid>(i, 0)] = -credited.Get<int64_t>(i, 1);
+    const Uuid line = credited.Get<Uuid>(i, 0);
+    out.gone[line] = -credited.Get<int64_t>(i, 1);
+    out.left[head[line]] -= out.gone[line];
   }
   return out;
 }
@@ -62,7 +77,28 @@ absl::StatusOr<TaxRow> CreditRow(const TaxRow& original, size_t index, const Lin
   return row;
 }
 
+// A line never falls below its credits: unused days give back at most what is left of the line,
+// after what was credited by hand.
+void CapCredits(Originals& originals, Draft& draft) {
+  std::map<Uuid, int64_t> given;
+  for (const LineRow& line : draft.lines) {
+    if (IsCredit(line)) given[*line.corrects_line_id] -= line.amount;
+  }
+  for (LineRow& line : draft.lines) {
+    if (!IsCredit(line) || line.kind != static_cast<int16_t>(LineKind::kCredit)) continue;
+    const Uuid& corrected = *line.corrects_line_id;
+    const int64_t over = given[corrected] - std::max<int64_t>(0, originals.left[corrected]);
+    const int64_t less = std::min(over, -line.amount);
+    if (less <= 0) continue;
+    line.amount += less;
+    line.derivation += ", at most what is left of the line";
+    given[corrected] -= less;
+    draft.document->net += less;
+  }
+}
+
 absl::Status AddCredits(Originals& originals, Draft& draft) {
+  CapCredits(originals, draft);
   for (const LineRow& line : draft.lines) {
     if (!IsCredit(line)) continue;
     const int64_t whole = originals.net[*line.corrects_line_id];

@@ -10,55 +10,11 @@
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
-#include "services/invoicing/app/invoicing_app.h"
+#include "services/invoicing/app/whole.h"
 #include "services/invoicing/render/pdf.h"
 
 namespace broadbill::invoicing {
 namespace {
-
-// A document with all its rows.
-struct Whole {
-  DocumentRow row;
-  std::optional<PostingRow> posting;
-  bool is_void = false;
-  std::vector<LineRow> lines;
-  std::vector<TaxRow> taxes;
-};
-
-absl::StatusOr<Whole> Find(db::Tx& tx, const std::string& text) {
-  // By id, or by number.
-  Whole out;
-  const auto id = Uuid::Parse("doc", text);
-  Uuid document_id = id.ok() ? *id : Uuid();
-  if (!id.ok()) {
-    ASSIGN_OR_RETURN(const auto named, db::Select<PostingRow>(tx, "WHERE full_number = $1", text));
-    if (!named.empty()) document_id = named.front().document_id;
-  }
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<DocumentRow>(tx, "WHERE document_id = $1", document_id));
-  if (rows.empty()) return NotFoundError("DOCUMENT_NOT_FOUND", "there is no document " + text);
-  out.row = rows.front();
-  ASSIGN_OR_RETURN(const auto postings,
-                   db::Select<PostingRow>(tx, "WHERE document_id = $1", document_id));
-  if (!postings.empty()) out.posting = postings.front();
-  ASSIGN_OR_RETURN(const db::Result voids,
-                   tx.Exec("SELECT 1 FROM voiding WHERE document_id = $1", document_id));
-  out.is_void = !voids.empty();
-  ASSIGN_OR_RETURN(out.lines, db::Select<LineRow>(tx,
-                                                  "WHERE account_id = $1 AND document_id = $2 "
-                                                  "ORDER BY position",
-                                                  out.row.account_id, document_id));
-  ASSIGN_OR_RETURN(out.taxes, db::Select<TaxRow>(tx,
-                                                 "WHERE account_id = $1 AND document_id = $2 "
-                                                 "ORDER BY position",
-                                                 out.row.account_id, document_id));
-  return out;
-}
-
-pb::Document WholeToProto(const Whole& whole) {
-  return invoicing::ToProto(whole.row, whole.posting.has_value() ? &*whole.posting : nullptr,
-                            whole.is_void, whole.lines, whole.taxes);
-}
 
 void SetLine(const LineRow& row, const std::string& currency, int64_t tax, pb::Line* out) {
   out->set_line_id(row.line_id.ToText("lin"));
@@ -320,7 +276,7 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
 absl::StatusOr<pb::Document> InvoicingApp::GetDocument(const rpc::Context&,
                                                        const pb::GetDocumentRequest& request) {
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
   return WholeToProto(whole);
 }
 
@@ -392,7 +348,7 @@ absl::StatusOr<pb::ListDocumentsResponse> InvoicingApp::ListDocuments(
 absl::StatusOr<pb::ListLinesResponse> InvoicingApp::ListLines(const rpc::Context&,
                                                               const pb::ListLinesRequest& request) {
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
   pb::ListLinesResponse response;
   *response.mutable_lines() = WholeToProto(whole).lines();
   return response;
@@ -401,7 +357,7 @@ absl::StatusOr<pb::ListLinesResponse> InvoicingApp::ListLines(const rpc::Context
 absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
     const rpc::Context&, const pb::ExplainLineRequest& request) {
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
   const pb::Document document = WholeToProto(whole);
   for (const pb::Line& line : document.lines()) {
     if (line.line_id() != request.line_id()) continue;
@@ -434,7 +390,7 @@ absl::StatusOr<pb::RenderDocumentResponse> InvoicingApp::RenderDocument(
   const auto format =
       static_cast<int32_t>(csv ? pb::RenderDocumentRequest::CSV : pb::RenderDocumentRequest::PDF);
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+  ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
   pb::RenderDocumentResponse response;
   response.set_content_type(csv ? "text/csv" : "application/pdf");
   const std::string name = whole.posting ? whole.posting->full_number : "draft";
@@ -502,7 +458,7 @@ absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& cont
   return convert::Write<pb::Document>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
-        ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+        ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
         if (whole.posting.has_value() || whole.is_void) {
           return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be posted");
         }
@@ -514,7 +470,7 @@ absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& cont
         pb::Event event;
         event.ParseFromString(posted.front().body);
         events.Add(whole.row.account_id, event);
-        ASSIGN_OR_RETURN(const Whole now, Find(tx, request.document_id()));
+        ASSIGN_OR_RETURN(const Whole now, FindWhole(tx, request.document_id()));
         return WholeToProto(now);
       });
 }
@@ -525,7 +481,7 @@ absl::StatusOr<pb::Document> InvoicingApp::VoidDocument(const rpc::Context& cont
   return convert::Write<pb::Document>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
-        ASSIGN_OR_RETURN(const Whole whole, Find(tx, request.document_id()));
+        ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
         if (whole.posting.has_value() || whole.is_void) {
           return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be voided");
         }
@@ -556,128 +512,8 @@ absl::StatusOr<pb::Document> InvoicingApp::VoidDocument(const rpc::Context& cont
         event.mutable_document_voided()->set_document_id(request.document_id());
         event.mutable_document_voided()->set_reason(request.reason());
         events.Add(whole.row.account_id, event);
-        ASSIGN_OR_RETURN(const Whole now, Find(tx, request.document_id()));
+        ASSIGN_OR_RETURN(const Whole now, FindWhole(tx, request.document_id()));
         return WholeToProto(now);
-      });
-}
-
-namespace {
-
-// Credit lines of a manual credit note: capped by what is left of each line, tax in proportion.
-absl::Status MakeCredit(db::Tx& tx, const Whole& original,
-                        const pb::CreateCreditNoteRequest& request, absl::Time now, Draft& out) {
-  DocumentRow document = original.row;
-  document.document_id = Uuid::Make(now);
-  document.kind = 2;
-  document.run_id.reset();
-  document.corrects_document_id = original.row.document_id;
-  document.net = document.tax = 0;
-  document.held = false;
-  document.created_at = now;
-  Violations violations;
-  for (int i = 0; i < std::max(1, request.lines_size()); ++i) {
-    for (const LineRow& line : original.lines) {
-      const bool all = request.lines_size() == 0;
-      if (!all && request.lines(i).line_id() != line.line_id.ToText("lin")) continue;
-      ASSIGN_OR_RETURN(const db::Result prior,
-                       tx.Exec("SELECT coalesce(sum(amount), 0)::int8 FROM line "
-                               "WHERE corrects_line_id = $1",
-                               line.line_id));
-      const int64_t credited = -prior.Get<int64_t>(0, 0);
-      const int64_t left = line.amount - credited;
-      int64_t amount = left;
-      if (!all && request.lines(i).has_amount()) {
-        amount = convert::ReadMoney(request.lines(i).amount(), document.currency, "lines.amount",
-                                    violations);
-      }
-      violations.Require(line.amount >= 0 ? amount <= left && amount >= 0 : amount == left,
-                         absl::StrCat("lines[", i, "].amount"),
-                         absl::StrCat("at most ", FormatMinor(left, 2), " is left of the line"));
-      if (amount == 0) continue;
-      LineRow credit = line;
-      credit.document_id = document.document_id;
-      credit.position = static_cast<int32_t>(out.lines.size()) + 1;
-      credit.line_id = Uuid::Make(now);
-      credit.kind = static_cast<int16_t>(LineKind::kCredit);
-      credit.amount = -amount;
-      credit.parent_line_id.reset();
-      credit.corrects_line_id = line.line_id;
-      credit.corrects_document_id = original.row.document_id;
-      credit.derivation = request.reason();
-      document.net += credit.amount;
-      for (const TaxRow& tax : original.taxes) {
-        const auto at = std::find(tax.line_ids.begin(), tax.line_ids.end(), line.line_id);
-        if (at == tax.line_ids.end() || line.amount == 0) continue;
-        const auto index = static_cast<size_t>(at - tax.line_ids.begin());
-        // Of `whole` on the line, what this credit takes after what others took.
-        const auto taken = [&](int64_t whole) {
-          const auto part = [&](int64_t of) {
-            return static_cast<int64_t>(RoundDiv(Int128{whole} * of, line.amount));
-          };
-          return part(credited) - part(credited + amount);
-        };
-        TaxRow row = tax;
-        row.document_id = document.document_id;
-        row.position = static_cast<int32_t>(out.taxes.size()) + 1;
-        row.amount = taken(tax.line_amounts[index]);
-        row.base = taken(tax.line_bases[index]);
-        row.exempt = taken(tax.line_exempts[index]);
-        row.unrounded = Decimal();
-        row.line_ids = {credit.line_id};
-        row.line_bases = {row.base};
-        row.line_exempts = {row.exempt};
-        row.line_amounts = {row.amount};
-        document.tax += row.inclusive ? 0 : row.amount;
-        out.taxes.push_back(std::move(row));
-      }
-      out.lines.push_back(std::move(credit));
-    }
-  }
-  RETURN_IF_ERROR(violations.ToStatus());
-  if (out.lines.empty()) {
-    return FailedPreconditionError("NOTHING_LEFT", "nothing is left to credit of these lines");
-  }
-  document.total = document.net + document.tax;
-  out.account_id = document.account_id;
-  out.currency = document.currency;
-  out.document = document;
-  return absl::OkStatus();
-}
-
-}  // namespace
-
-absl::StatusOr<pb::Document> InvoicingApp::CreateCreditNote(
-    const rpc::Context& context, const pb::CreateCreditNoteRequest& request) {
-  Violations violations;
-  violations.Require(!request.reason().empty(), "reason", "is required");
-  const auto given = convert::ReadOptionalDate(request.posting_date(), "posting_date", violations);
-  RETURN_IF_ERROR(violations.ToStatus());
-  return convert::Write<pb::Document>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
-        ASSIGN_OR_RETURN(const Whole original, Find(tx, request.document_id()));
-        if (!original.posting.has_value()) {
-          return FailedPreconditionError("DOCUMENT_STATE",
-                                         "only a posted document can be credited");
-        }
-        Draft draft;
-        RETURN_IF_ERROR(MakeCredit(tx, original, request, clock_.Now(), draft));
-        RETURN_IF_ERROR(SaveDrafts(tx, {draft}));
-        std::vector<db::FeedEvent> made_events;
-        if (request.post()) {
-          const CivilDay date = given.value_or(
-              std::max(original.posting->invoice_date, DateIn(clock_.Now(), absl::UTCTimeZone())));
-          const PostingDate rule = given ? PostingDate::kExact : PostingDate::kEarliest;
-          RETURN_IF_ERROR(
-              PostDocuments(tx, {*draft.document}, date, rule, clock_.Now(), made_events));
-        } else {
-          DraftEvents({draft}, false, clock_.Now(), made_events);
-        }
-        pb::Event event;
-        event.ParseFromString(made_events.front().body);
-        events.Add(draft.account_id, event);
-        ASSIGN_OR_RETURN(const Whole made, Find(tx, draft.document->document_id.ToText("doc")));
-        return WholeToProto(made);
       });
 }
 

@@ -18,8 +18,8 @@
 
 namespace broadbill::invoicing {
 
-// A chunk's lease: short, and renewed while the chunk is worked on, so that a dead worker's chunk is
-// soon another's.
+// A chunk's lease: short, and renewed while the chunk is worked on, so that a dead worker's chunk
+// is soon another's.
 constexpr absl::Duration kLease = absl::Seconds(6);
 
 class InvoicingApp {

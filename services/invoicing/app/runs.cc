@@ -433,7 +433,8 @@ void InvoicingApp::KeepLeases(rpc::Background& background) {
 
 absl::Status InvoicingApp::TakeBackChunks() {
   ASSIGN_OR_RETURN(const int64_t chunks, jobs::ReleaseAll(*pool_, kJob));
-  if (chunks > 0) rpc::Log(rpc::LogLevel::kInfo, "bill run", {{"taken_back", std::to_string(chunks)}});
+  if (chunks > 0)
+    rpc::Log(rpc::LogLevel::kInfo, "bill run", {{"taken_back", std::to_string(chunks)}});
   return absl::OkStatus();
 }
 

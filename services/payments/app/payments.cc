@@ -186,6 +186,75 @@ absl::StatusOr<pb::Payment> PaymentsApp::RefundPayment(const rpc::Context& conte
       });
 }
 
+namespace {
+
+// Reads opening balances into a book, row by row; what is wrong is collected.
+class OpeningBalances {
+ public:
+  OpeningBalances(Book& book, const std::vector<CustomerRow>& customers, CivilDay today,
+                  CivilDay posting_date, absl::Time now)
+      : book_(book), today_(today), posting_date_(posting_date), now_(now) {
+    for (const CustomerRow& customer : customers) by_number_[customer.account_number] = &customer;
+  }
+
+  void Add(const csv::Header& header, const csv::Row& row) {
+    const auto refuse = [&](const char* column, const char* message) {
+      errors.push_back({row.line, column, header.Get(row, column), "INVALID_VALUE", message});
+    };
+    const auto found = by_number_.find(header.Get(row, "account_number"));
+    if (found == by_number_.end()) return refuse("account_number", "there is no such account");
+    const CustomerRow& customer = *found->second;
+    const auto exponent = CurrencyExponent(customer.currency);
+    const auto amount = ParseMinor(header.Get(row, "amount"), exponent.ok() ? *exponent : 2);
+    const auto date = header.Get(row, "date").empty() ? absl::StatusOr<CivilDay>(today_)
+                                                      : ParseDate(header.Get(row, "date"));
+    const auto due =
+        header.Get(row, "due_date").empty() ? date : ParseDate(header.Get(row, "due_date"));
+    if (!amount.ok()) return refuse("amount", "must be an amount like 49.99");
+    if (!date.ok()) return refuse("date", "must be a date like 2026-03-01");
+    if (!due.ok()) return refuse("due_date", "must be a date like 2026-03-01");
+    if (*amount > 0) AddOwed(customer, *amount, *date, *due);
+    if (*amount < 0) AddCredit(customer, -*amount, *date);
+  }
+
+  std::vector<csv::RowError> errors;
+
+ private:
+  void AddOwed(const CustomerRow& customer, int64_t amount, CivilDay date, CivilDay due) {
+    ItemRow item;
+    item.account_id = customer.account_id;
+    item.document_id = Uuid::Make(now_);
+    item.number = "OPENING-" + customer.account_number;
+    item.currency = customer.currency;
+    item.invoice_date = date;
+    item.due_date = due;
+    item.total = item.open = amount;
+    book_.AddItem(std::move(item), kOpening, pb::Transfer::OPENING, posting_date_);
+  }
+
+  void AddCredit(const CustomerRow& customer, int64_t amount, CivilDay date) {
+    CreditRow credit;
+    credit.account_id = customer.account_id;
+    credit.credit_id = Uuid::Make(now_);
+    credit.kind = pb::Payment::OPENING;
+    credit.currency = customer.currency;
+    credit.amount = credit.unapplied = amount;
+    credit.value_date = date;
+    credit.posting_date = posting_date_;
+    credit.reference = "opening balance";
+    credit.created_at = now_;
+    book_.AddCredit(std::move(credit), kOpening, pb::Transfer::OPENING, std::nullopt);
+  }
+
+  Book& book_;
+  const CivilDay today_;
+  const CivilDay posting_date_;
+  const absl::Time now_;
+  std::map<std::string, const CustomerRow*> by_number_;
+};
+
+}  // namespace
+
 // account_number,amount,[date,reference,due_date]: a positive amount is owed, a negative one is the
 // customer's credit.
 absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
@@ -208,64 +277,18 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
                          csv::Header::Read(reader, {"account_number", "amount"},
                                            {"date", "due_date", "reference"}));
         ASSIGN_OR_RETURN(const auto customers, db::Select<CustomerRow>(tx, ""));
-        std::map<std::string, const CustomerRow*> by_number;
-        for (const CustomerRow& customer : customers)
-          by_number[customer.account_number] = &customer;
-        std::vector<csv::RowError> errors;
         Book book(tx, clock_.Now());
+        OpeningBalances balances(book, customers, Today(), posting_date, clock_.Now());
         while (reader.Next(row)) {
           result.set_rows_read(result.rows_read() + 1);
           if (auto wrong = header.Check(row); wrong.has_value()) {
-            errors.push_back(*std::move(wrong));
-            continue;
-          }
-          const auto refuse = [&](const char* column, const char* message) {
-            errors.push_back({row.line, column, header.Get(row, column), "INVALID_VALUE", message});
-          };
-          const auto customer = by_number.find(header.Get(row, "account_number"));
-          if (customer == by_number.end()) {
-            refuse("account_number", "there is no such account");
-            continue;
-          }
-          const auto exponent = CurrencyExponent(customer->second->currency);
-          const auto amount = ParseMinor(header.Get(row, "amount"), exponent.ok() ? *exponent : 2);
-          const auto date = header.Get(row, "date").empty() ? absl::StatusOr<CivilDay>(Today())
-                                                            : ParseDate(header.Get(row, "date"));
-          const auto due =
-              header.Get(row, "due_date").empty() ? date : ParseDate(header.Get(row, "due_date"));
-          if (!amount.ok()) {
-            refuse("amount", "must be an amount like 49.99");
-          } else if (!date.ok()) {
-            refuse("date", "must be a date like 2026-03-01");
-          } else if (!due.ok()) {
-            refuse("due_date", "must be a date like 2026-03-01");
-          } else if (*amount > 0) {
-            ItemRow item{customer->second->account_id,
-                         Uuid::Make(clock_.Now()),
-                         "OPENING-" + header.Get(row, "account_number"),
-                         customer->second->currency,
-                         *date,
-                         *due,
-                         *amount,
-                         *amount,
-                         0};
-            book.AddItem(std::move(item), kOpening, pb::Transfer::OPENING, posting_date);
-          } else if (*amount < 0) {
-            CreditRow credit;
-            credit.account_id = customer->second->account_id;
-            credit.credit_id = Uuid::Make(clock_.Now());
-            credit.kind = pb::Payment::OPENING;
-            credit.currency = customer->second->currency;
-            credit.amount = credit.unapplied = -*amount;
-            credit.value_date = *date;
-            credit.posting_date = posting_date;
-            credit.reference = "opening balance";
-            credit.created_at = clock_.Now();
-            book.AddCredit(std::move(credit), kOpening, pb::Transfer::OPENING, std::nullopt);
+            balances.errors.push_back(*std::move(wrong));
+          } else {
+            balances.Add(header, row);
           }
         }
-        convert::SetErrors(errors, result);
-        if (!errors.empty()) return result;  // nothing was written
+        convert::SetErrors(balances.errors, result);
+        if (!balances.errors.empty()) return result;  // nothing was written
         std::vector<db::FeedEvent> posted;
         RETURN_IF_ERROR(book.Write(posted));
         for (const db::FeedEvent& one : posted) {

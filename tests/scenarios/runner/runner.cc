@@ -145,8 +145,9 @@ class Scenario {
         {"pay", &Scenario::Pay},           {"card", &Scenario::Card},
         {"collect", &Scenario::Collect},   {"policy", &Scenario::Policy},
         {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry},
-        {"void", &Scenario::Void},         {"post", &Scenario::Post},
-        {"credit", &Scenario::Credit},     {"refund", &Scenario::Refund}};
+        {"void", &Scenario::Void},         {"credit", &Scenario::Credit},
+        {"post", &Scenario::Post},         {"credit", &Scenario::Credit},
+        {"refund", &Scenario::Refund}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -566,6 +567,38 @@ class Scenario {
         world_.Call<invoicing::BillRun>("broadbill.invoicing.v1.Invoicing/PostBillRun", request)
             .status());
     return WatchRun();
+  }
+
+  // credit A1 "Fibre 500" 10.00: a posted credit note on that line of the last run
+  absl::Status Credit(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string text, r.Next("a description"));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, 2));
+    const bool refused = r.Take("refused");
+    invoicing::CreateCreditNoteRequest request;
+    request.set_reason("scenario");
+    request.set_post(true);
+    for (const invoicing::Document& document : documents_) {
+      if (document.account_id() != account) continue;
+      request.set_document_id(document.document_id());
+      for (const invoicing::Line& line : document.lines()) {
+        if (line.description() != text) continue;
+        auto* to = request.add_lines();
+        to->set_line_id(line.line_id());
+        *to->mutable_amount() = convert::ToMoney(minor, "USD");
+        break;
+      }
+    }
+    if (request.lines().empty()) return InvalidArgumentError("SYNTAX", "no such line");
+    const auto made = world_.Call<invoicing::Document>(
+        "broadbill.invoicing.v1.Invoicing/CreateCreditNote", request);
+    if (made.ok() == refused) {
+      return InvalidArgumentError(
+          "CREDIT", refused ? "it was not refused" : std::string(made.status().message()));
+    }
+    return world_.Settle();
   }
 
   // void A1: its draft of the last run
