@@ -55,11 +55,11 @@ Table ReadTable(const Folder& folder, const std::string& name) {
   Table out;
   for (csv::Row row; reader.Next(row);) {
     INFO(name << " line " << row.line);
+    REQUIRE(row.problem == csv::Problem::kNone);
     REQUIRE(row.fields.size() == header.fields.size());
     out.emplace_back();
     for (size_t i = 0; i < row.fields.size(); ++i) out.back()[header.fields[i]] = row.fields[i];
   }
-  REQUIRE_FALSE(reader.unterminated());
   return out;
 }
 
@@ -121,14 +121,16 @@ TEST_CASE("The demo's input: usage files are what the network writes") {
     ++kinds[row.at("format")];
     if (row.at("format") == "detail") {
       const auto parsed = rating::ParseDetail(text, zone);
-      CHECK(parsed.errors.empty());
-      CHECK_FALSE(parsed.records.empty());
-      for (const auto& record : parsed.records) CHECK(record.sample.at < end);
+      REQUIRE(parsed.ok());
+      CHECK(parsed->errors.empty());
+      CHECK_FALSE(parsed->records.empty());
+      for (const auto& record : parsed->records) CHECK(record.sample.at < end);
     } else {
       const auto parsed = rating::ParseAsterisk(text, zone);
-      CHECK(parsed.errors.empty());
-      CHECK_FALSE(parsed.records.empty());
-      for (const auto& record : parsed.records) CHECK(record.answered < end);
+      REQUIRE(parsed.ok());
+      CHECK(parsed->errors.empty());
+      CHECK_FALSE(parsed->records.empty());
+      for (const auto& record : parsed->records) CHECK(record.answered < end);
     }
   }
   CHECK(days == std::set<std::string>{"2026-03-01", "2026-03-10", "2026-03-15", "2026-04-01"});

@@ -1,5 +1,6 @@
 #include "services/invoicing/app/whole.h"
 
+#include "libs/status/error.h"
 #include "libs/status/macros.h"
 
 namespace broadbill::invoicing {

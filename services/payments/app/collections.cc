@@ -86,7 +86,7 @@ class Settlement {
   absl::Status Add(const AttemptRow& attempt, const Outcome& outcome) {
     const auto retry = outcome.succeeded || outcome.hard
                            ? std::nullopt
-                           : NextRetry(attempt.first_date, attempt.number);
+                           : NextRetry(attempt.first_date, attempt.number, attempt.scheduled);
     ASSIGN_OR_RETURN(const db::Result moved,
                      tx_.Exec("UPDATE attempt SET state = $3, decline_code = $4, hard = $5, "
                               "next_retry = $6 WHERE account_id = $1 AND attempt_id = $2 AND "

@@ -145,9 +145,8 @@ class Scenario {
         {"pay", &Scenario::Pay},           {"card", &Scenario::Card},
         {"collect", &Scenario::Collect},   {"policy", &Scenario::Policy},
         {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry},
-        {"void", &Scenario::Void},         {"credit", &Scenario::Credit},
-        {"post", &Scenario::Post},         {"credit", &Scenario::Credit},
-        {"refund", &Scenario::Refund}};
+        {"void", &Scenario::Void},         {"post", &Scenario::Post},
+        {"credit", &Scenario::Credit},     {"refund", &Scenario::Refund}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -569,38 +568,6 @@ class Scenario {
     return WatchRun();
   }
 
-  // credit A1 "Fibre 500" 10.00: a posted credit note on that line of the last run
-  absl::Status Credit(Reader& r) {
-    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
-    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
-    ASSIGN_OR_RETURN(const std::string text, r.Next("a description"));
-    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
-    ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, 2));
-    const bool refused = r.Take("refused");
-    invoicing::CreateCreditNoteRequest request;
-    request.set_reason("scenario");
-    request.set_post(true);
-    for (const invoicing::Document& document : documents_) {
-      if (document.account_id() != account) continue;
-      request.set_document_id(document.document_id());
-      for (const invoicing::Line& line : document.lines()) {
-        if (line.description() != text) continue;
-        auto* to = request.add_lines();
-        to->set_line_id(line.line_id());
-        *to->mutable_amount() = convert::ToMoney(minor, "USD");
-        break;
-      }
-    }
-    if (request.lines().empty()) return InvalidArgumentError("SYNTAX", "no such line");
-    const auto made = world_.Call<invoicing::Document>(
-        "broadbill.invoicing.v1.Invoicing/CreateCreditNote", request);
-    if (made.ok() == refused) {
-      return InvalidArgumentError(
-          "CREDIT", refused ? "it was not refused" : std::string(made.status().message()));
-    }
-    return world_.Settle();
-  }
-
   // void A1: its draft of the last run
   absl::Status Void(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
@@ -615,8 +582,8 @@ class Scenario {
         .status();
   }
 
-  // credit A1 [line "Router" [10.00]] [on DATE] [draft]: its document of the last run, whole or one
-  // line
+  // credit A1 [line "Router" [10.00]] [on DATE] [draft] [refused]: its document of the last run,
+  // whole or one line
   absl::Status Credit(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
     ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
@@ -626,8 +593,11 @@ class Scenario {
     request.set_document_id(document->document_id());
     request.set_reason("scenario");
     request.set_post(true);
+    bool refused = false;
     while (!r.done()) {
-      if (r.Take("draft")) {
+      if (r.Take("refused")) {
+        refused = true;
+      } else if (r.Take("draft")) {
         request.set_post(false);
       } else if (r.Take("on")) {
         ASSIGN_OR_RETURN(const CivilDay day, r.Day());
@@ -646,9 +616,10 @@ class Scenario {
         return r.End();
       }
     }
-    return world_
-        .Call<invoicing::Document>("broadbill.invoicing.v1.Invoicing/CreateCreditNote", request)
-        .status();
+    const auto made = world_.Call<invoicing::Document>(
+        "broadbill.invoicing.v1.Invoicing/CreateCreditNote", request);
+    if (made.ok() != refused) return absl::OkStatus();
+    return refused ? InvalidArgumentError("CREDIT", "it was not refused") : made.status();
   }
 
   // refund A1 10.00: of its oldest payment that has as much unapplied
