@@ -21,7 +21,7 @@ namespace {
 
 constexpr CivilDay kApril(2026, 4, 1);
 // A larger provider writes to most of its customers on paper: a demo need not fill the disk.
-constexpr int64_t kMailedMost = 20000;
+constexpr int64_t kMailedMost = 5000;
 
 struct Customer {
   int64_t index = 0;

@@ -34,8 +34,7 @@ absl::Status Calendar::NameCompany() {
   company->set_email("billing@northwoods.example");
   company->set_phone("+1 218 555 0100");
   company->set_website("northwoods.example");
-  company->set_payment_instructions(
-      "Pay by transfer to North Woods Fiber LLC and name the invoice number.");
+  company->set_payment_instructions("Pay by bank transfer or check to North Woods Fiber LLC.");
   return world_.Call<accounts::Company>("broadbill.accounts.v1.Accounts/UpdateCompany", request)
       .status();
 }

@@ -25,7 +25,7 @@ namespace payments = broadbill::payments::v1;
 namespace reporting = broadbill::reporting::v1;
 
 constexpr char kNoReporting[] = "reporting is not part of this build";
-constexpr absl::Duration kMailPatience = absl::Minutes(30);
+constexpr absl::Duration kMailPatience = absl::Minutes(2);  // without any message getting through
 
 int64_t MinorOf(const google::type::Money& money) {
   return FromUnitsNanos(money.units(), money.nanos(), 2).value_or(0);
@@ -185,10 +185,14 @@ void Seconds(const Progress& progress) {
 absl::Status WaitForMail(World& world) {
   if (!world.Has("notification") || world.mail_server() == nullptr) return absl::OkStatus();
   return world.progress().Timed("waiting for mail", [&]() -> absl::Status {
-    const absl::Time deadline = absl::Now() + kMailPatience;
+    absl::Time deadline = absl::Now() + kMailPatience;
+    int64_t queued = 0;
     while (absl::Now() < deadline) {
+      RETURN_IF_ERROR(World::CheckInterrupt());
       ASSIGN_OR_RETURN(const auto mail, MailSummary(world));
       if (mail.queued() == 0) return absl::OkStatus();
+      if (mail.queued() != queued) deadline = absl::Now() + kMailPatience;
+      queued = mail.queued();
       world.progress().Live(absl::StrCat("mail: ", Grouped(mail.delivered()), " delivered, ",
                                          Grouped(mail.queued()), " waiting"));
       absl::SleepFor(absl::Milliseconds(100));

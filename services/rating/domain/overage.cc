@@ -16,6 +16,13 @@ std::string Units(int64_t bytes, int64_t unit_bytes) {
   return FormatMinor(hundredths, 2);
 }
 
+// "10.00" where the price fits the currency, else all its digits.
+std::string PriceText(const Decimal& price, int currency_exponent) {
+  const std::string digits = price.ToString();
+  const auto minor = ParseMinor(digits, currency_exponent);
+  return minor.ok() ? FormatMinor(*minor, currency_exponent) : digits;
+}
+
 }  // namespace
 
 absl::StatusOr<DataCharge> PriceData(const DataTerms& terms, int64_t bytes_in, int64_t bytes_out,
@@ -48,14 +55,15 @@ absl::StatusOr<DataCharge> PriceData(const DataTerms& terms, int64_t bytes_in, i
                                 terms.unit_name, " included");
   if (out.blocks > 0) {
     absl::StrAppend(&out.derivation, ", ", out.blocks, " × ", terms.block_size.ToString(), " ",
-                    terms.unit_name, " at ", terms.block_price.ToString());
+                    terms.unit_name, " at ", PriceText(terms.block_price, currency_exponent));
   }
   if (terms.maximum_charge.has_value()) {
     ASSIGN_OR_RETURN(const int64_t maximum,
                      Fraction::MinorUnits(*terms.maximum_charge, currency_exponent).Round());
     if (out.amount_minor > maximum) {
       out.amount_minor = maximum;
-      absl::StrAppend(&out.derivation, ", at most ", terms.maximum_charge->ToString());
+      absl::StrAppend(&out.derivation, ", at most ",
+                      PriceText(*terms.maximum_charge, currency_exponent));
     }
   }
   return out;

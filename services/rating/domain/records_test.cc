@@ -204,6 +204,8 @@ TEST_CASE("data: allowance, started blocks, proration, maximum") {
   CHECK(PriceData(terms, 60 * gb, 40 * gb, 31, 31, 2)->amount_minor == 0);
   CHECK(PriceData(terms, 60 * gb, 40 * gb + 1, 31, 31, 2)->amount_minor == 500);
   CHECK(PriceData(terms, 112 * gb, 0, 31, 31, 2)->blocks == 2);
+  CHECK(PriceData(terms, 112 * gb, 0, 31, 31, 2)->derivation ==
+        "112.00 GB of 100.00 GB included, 2 × 10 GB at 5.00");
   terms.direction = Direction::kOut;
   CHECK(PriceData(terms, 112 * gb, 0, 31, 31, 2)->amount_minor == 0);
   terms.direction = Direction::kIn;
