@@ -297,12 +297,14 @@ class Document {
     y_ += 14;
   }
 
+  // The detail stands below quantity and price and may run under them.
   struct Columns {
-    double quantity, unit, amount, description_width;
+    double quantity, unit, amount, description_width, detail_width;
   };
   Columns Layout() const {
     const double right = canvas_.right();
-    return {right - 208, right - 148, right - 78, canvas_.body_width() - 224};
+    return {right - 208, right - 148, right - 78, canvas_.body_width() - 224,
+            canvas_.body_width() - 90};
   }
 
   void TableHead() {
@@ -323,7 +325,8 @@ class Document {
     const double w = Layout().description_width;
     double h = canvas_.Text(0, 0, w, line.description, {.size = 8.5}, false);
     if (!line.detail.empty()) {
-      h += 1 + canvas_.Text(0, 0, w, line.detail, {.size = 7.5, .color = kMuted}, false);
+      h += 1 + canvas_.Text(0, 0, Layout().detail_width, line.detail,
+                            {.size = 7.5, .color = kMuted}, false);
     }
     return h + 8;
   }
@@ -335,7 +338,7 @@ class Document {
     double y = y_;
     y += canvas_.Text(kMargin, y, c.description_width, line.description,
                       {.size = 8.5, .color = ink});
-    canvas_.Text(kMargin, y + 1, c.description_width, line.detail, {.size = 7.5, .color = kMuted});
+    canvas_.Text(kMargin, y + 1, c.detail_width, line.detail, {.size = 7.5, .color = kMuted});
     canvas_.Text(c.quantity, y_, 50, line.quantity, right);
     canvas_.Text(c.unit, y_, 60, line.unit_price, right);
     canvas_.Text(c.amount, y_, 78, line.amount, right);
