@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "libs/status/error.h"
 
@@ -27,7 +26,7 @@ struct Dialogue {
 size_t ReadUpload(char* out, size_t size, size_t count, void* closure) {
   auto* upload = static_cast<Upload*>(closure);
   const size_t n = std::min(size * count, upload->text->size() - upload->at);
-  std::memcpy(out, upload->text->data() + upload->at, n);
+  upload->text->copy(out, n, upload->at);
   upload->at += n;
   return n;
 }
