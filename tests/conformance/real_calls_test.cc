@@ -93,7 +93,7 @@ void Retry(Suite& suite) {
 
 TEST_CASE("38,499 prefixes as a deck: all of them, twice, dry, and broken") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"accounts", "rating"});
   const std::string table = SharedFile(kPrefixes);
   const std::map<std::string, std::string> fields = {{"deck_code", "world"},
                                                      {"currency_code", "USD"}};
@@ -175,7 +175,7 @@ TEST_CASE("38,499 prefixes as a deck: all of them, twice, dry, and broken") {
 
 TEST_CASE("Asterisk's Master.csv of a real switch") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"accounts", "rating"});
   suite.world().time_zone = "America/Chicago";
   const std::map<std::string, std::string> fields = {{"time_zone", "America/Chicago"},
                                                      {"country_code", "US"}};
@@ -218,7 +218,7 @@ TEST_CASE("Asterisk's Master.csv of a real switch") {
   CHECK(Calls(suite, line2.first).size() == 6);
 
   // Broken rows are listed; the rest counts.
-  Suite other;
+  Suite other({"accounts", "rating"});
   other.world().time_zone = "America/Chicago";
   const auto line = other.Subscribe("line1", "TRUNK", "211474");
   other.Settle();
@@ -237,7 +237,7 @@ TEST_CASE("Asterisk's Master.csv of a real switch") {
 
 TEST_CASE("Asterisk's columns of older versions, rated by the 38,499 prefixes") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"accounts", "rating"});
   suite.world().time_zone = "America/Chicago";
   const std::map<std::string, std::string> fields = {{"time_zone", "America/Chicago"},
                                                      {"country_code", "US"}};

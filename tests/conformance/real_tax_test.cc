@@ -136,7 +136,7 @@ std::string Replaced(std::string text, const std::string& from, const std::strin
 TEST_CASE(
     "rate files of three states: every row, twice, dry, and with the next quarter's changes") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"tax"});
   const std::string minnesota = SharedFile(kMinnesota);
   const std::string georgia = SharedFile(kGeorgia);
   const std::string wisconsin = SharedFile(kWisconsin);
@@ -222,7 +222,7 @@ TEST_CASE(
 TEST_CASE(
     "broken rate files: single rows are listed, nothing is applied; whole files are refused") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"tax"});
   std::vector<std::string> lines = Lines(SharedFile(kWisconsin));
   lines[2] = Replaced(lines[2], "0.005", "0,005");        // a decimal comma: one column more
   lines[9] = Replaced(lines[9], "55,00", "5x,00");        // no state
@@ -272,7 +272,7 @@ TEST_CASE(
 
 TEST_CASE("the Minnesota boundary sample resolves as of January 2019") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"tax"});
   const std::string text = SharedFile(kBoundaries);
   const CivilDay day(2019, 1, 15);
   const auto dry = suite.Import("tax-areas-sst", kBoundaries, text, {}, true);
@@ -355,7 +355,7 @@ TEST_CASE("the Minnesota boundary sample resolves as of January 2019") {
 
 TEST_CASE("broken boundary files") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"tax"});
   std::vector<std::string> lines = Lines(SharedFile(kBoundaries));
   lines[0] = "q" + lines[0].substr(1);
   lines[1] = Replaced(lines[1], "20161001", "2016-10-01");
@@ -381,7 +381,7 @@ TEST_CASE("broken boundary files") {
 
 TEST_CASE("published combined rates of cities, from the states' own files") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"tax"});
   for (const char* file : {kMinnesota, kWisconsin, kGeorgia}) {
     REQUIRE(suite.Import("tax-rates-sst", file, SharedFile(file)).ok());
   }
@@ -426,7 +426,7 @@ TEST_CASE("published combined rates of cities, from the states' own files") {
 
 TEST_CASE("the project's own areas and rates of Minnesota in 2026 agree with the state's file") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"tax"});
   REQUIRE(suite
               .Import("tax-rates", "minnesota_2026_rates.csv",
                       ProjectFile("data/tax/minnesota_2026_rates.csv"))

@@ -94,7 +94,7 @@ std::map<std::string, Months> ExpectedMonths(const std::string& text, absl::Time
 
 TEST_CASE("a radacct export: totals and months of every user, twice, dry, and broken") {
   if (!HaveShared()) return;
-  Suite suite;
+  Suite suite({"accounts", "rating"});
   suite.world().time_zone = "America/Chicago";
   const std::map<std::string, std::string> fields = {{"time_zone", "America/Chicago"}};
   const std::string text = SharedFile("data/radius/radacct.csv");
@@ -182,7 +182,7 @@ TEST_CASE("a radacct export: totals and months of every user, twice, dry, and br
 
 // tests/conformance/data/README.md says what was sent.
 TEST_CASE("a detail file of Debian's FreeRADIUS: the totals are what was sent, to the byte") {
-  Suite suite;
+  Suite suite({"accounts", "rating"});
   suite.world().time_zone = "America/Chicago";
   const std::map<std::string, std::string> fields = {{"time_zone", "America/Chicago"}};
   const std::string text = ProjectFile("tests/conformance/data/freeradius_detail");
@@ -242,7 +242,7 @@ TEST_CASE("a detail file of Debian's FreeRADIUS: the totals are what was sent, t
     CHECK(again->rows_applied() == 0);
     CHECK(Suite::Count(*again, "waiting") == 0);
   }
-  Suite other;
+  Suite other({"accounts", "rating"});
   other.world().time_zone = "America/Chicago";
   const Ids anna = other.Subscribe("anna", "RADIUS_USERNAME", "anna");
   other.Settle();

@@ -13,7 +13,9 @@ namespace broadbill::conformance {
 
 namespace accounts = broadbill::accounts::v1;
 
-Suite::Suite() { world_.SetClock(CivilDay(2026, 11, 25)); }
+Suite::Suite(const std::set<std::string>& services) : world_({}, services) {
+  world_.SetClock(CivilDay(2026, 11, 25));
+}
 
 absl::StatusOr<ImportResult> Suite::Import(const std::string& kind, const std::string& name,
                                            const std::string& content,

@@ -17,8 +17,8 @@ using ImportResult = broadbill::common::v1::ImportResult;
 
 class Suite {
  public:
-  // Today is 2026-11-25.
-  Suite();
+  // Only these services run. Today is 2026-11-25.
+  explicit Suite(const std::set<std::string>& services);
 
   // Loads a file by kind ("tax-rates-sst"); `fields` are further fields of the request.
   absl::StatusOr<ImportResult> Import(const std::string& kind, const std::string& name,

@@ -8,7 +8,7 @@
 
 namespace broadbill::scenarios {
 
-World::World(std::map<std::string, std::string> settings)
+World::World(std::map<std::string, std::string> settings, const std::set<std::string>& services)
     : clock_(absl::FromUnixSeconds(1767268800)) {
   rpc::HostOptions options;
   options.database_url = database_.url();
@@ -16,6 +16,7 @@ World::World(std::map<std::string, std::string> settings)
   options.settings = std::move(settings);
   host_ = std::make_unique<rpc::Host>(std::move(options));
   for (const program::Component& component : program::Components()) {
+    if (!services.empty() && services.count(component.name) == 0) continue;
     const absl::Status status = component.register_with(*host_);
     if (!status.ok()) {
       std::fprintf(stderr, "%s: %s\n", component.name.c_str(),

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -17,8 +18,10 @@ namespace broadbill::scenarios {
 
 class World {
  public:
-  // `settings` are HostOptions::settings, as "smtp-url"; without one mail stays queued.
-  explicit World(std::map<std::string, std::string> settings = {});
+  // `settings` are HostOptions::settings, as "smtp-url"; without one mail stays queued. `services`
+  // are the ones that run; none: all.
+  explicit World(std::map<std::string, std::string> settings = {},
+                 const std::set<std::string>& services = {});
   ~World();
 
   // Midday of a civil day, so that it is the same day in every American and European zone.
