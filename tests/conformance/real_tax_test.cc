@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdio>
+#include <functional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "broadbill/tax/v1/area.pb.h"
 #include "broadbill/tax/v1/calculation.pb.h"
 #include "broadbill/tax/v1/rule.pb.h"
@@ -445,6 +448,49 @@ TEST_CASE("the project's own areas and rates of Minnesota in 2026 agree with the
   CHECK(Suite::Count(*state, "new") == 148 - 18);
   CHECK(TaxOf(suite, "55401", CivilDay(2026, 4, 1), 100000).second == 9025);
   CHECK(TaxOf(suite, "55401", CivilDay(2026, 4, 1), 100000, "other").second == 0);
+}
+
+// Not among the tests that run by default: real_input_test "[million]".
+TEST_CASE("a boundary file of a million rows loads and resolves", "[.][million]") {
+  Suite suite({"tax"});
+  constexpr int kRows = 1000000;
+  std::string text;
+  text.reserve(kRows * 150);
+  const std::string tail = ",,,,ST,80004,63,ST,80008,63,ST,80009,63" + std::string(51, ',') + "\n";
+  for (int i = 0; i < kRows; ++i) {
+    // 2,500 ZIPs of 400 ranges of 25 numbers each, in 87 counties.
+    const int zip = 55000 + i / 400;
+    const int plus4 = i % 400 * 25;
+    char range[64];
+    std::snprintf(range, sizeof(range), "%05d,%04d,%05d,%04d,,27,27,%03d,%05d", zip, plus4, zip,
+                  plus4 + 24, i % 87 * 2 + 1, i % 853);
+    absl::StrAppend(&text, "4,20171001,29991231,,,,,,,,,,,,,,,", range, tail);
+  }
+  const auto timed = [&](const char* what, const std::function<void()>& run) {
+    const absl::Time start = absl::Now();
+    run();
+    std::printf("%-44s %7.1f s\n", what, absl::ToDoubleSeconds(absl::Now() - start));
+  };
+  timed("a million rows, first load", [&] {
+    const auto result = suite.Import("tax-areas-sst", "MNB.csv", text);
+    INFO(result.status().message());
+    REQUIRE(result.ok());
+    CHECK(result->rows_applied() == kRows);
+  });
+  timed("first address (areas are read)",
+        [&] { CHECK(AreaOf(suite, "55100-1234", CivilDay(2026, 1, 1)).substr(0, 5) == "US-27"); });
+  timed("10,000 addresses", [&] {
+    for (int i = 0; i < 10000; ++i) {
+      char zip[16];
+      std::snprintf(zip, sizeof(zip), "%05d-%04d", 55000 + i % 2500, i % 10000);
+      REQUIRE(AreaOf(suite, zip, CivilDay(2026, 1, 1)).substr(0, 5) == "US-27");
+    }
+  });
+  timed("the same file again", [&] {
+    const auto result = suite.Import("tax-areas-sst", "MNB.csv", text);
+    REQUIRE(result.ok());
+    CHECK(result->rows_applied() == 0);
+  });
 }
 
 }  // namespace broadbill::conformance
