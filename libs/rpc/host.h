@@ -34,7 +34,7 @@ struct HostOptions {
   std::string database_url;
   std::map<std::string, std::string> database_urls;
   bool owns_database = false;  // no other process uses it: a private PostgreSQL under our lock
-  std::string redis_url;  // "unix:/path" or "host:port"; "" = no Redis
+  std::string redis_url;       // "unix:/path" or "host:port"; "" = no Redis
   // Where services that are not in this process listen: {"tax", "tax:7000"}.
   std::map<std::string, std::string> addresses;
   // What single services are told, by name: "smtp-url", "mail-from" (see their READMEs). May hold

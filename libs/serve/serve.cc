@@ -74,16 +74,17 @@ int Fail(const std::string& name, const absl::Status& status) {
 }
 
 void PrintHelp(const std::string& name) {
-  std::cout << "broadbill-" << name << ": the " << name << " service of Broadbill\n\n"
-            << "  --listen H:P            gRPC (127.0.0.1:0)\n"
-               "  --metrics-listen H:P    Prometheus metrics\n"
-               "  --database-url URL      or BROADBILL_DATABASE_URL; required\n"
-               "  --redis-url URL         or BROADBILL_REDIS_URL\n"
-               "  --<service>-address H:P where another service listens\n"
-               "  --clock 2026-03-01      a fixed business day, for tests\n"
-               "  --smtp-url, --mail-from, --smtp-connections, --smtp-retry-seconds of notification\n"
-               "  --gateway-listen H:P, --admin-key-file FILE of the gateway\n"
-               "BROADBILL_INTERNAL_KEY signs calls between services: 64 hex digits, required.\n";
+  std::cout
+      << "broadbill-" << name << ": the " << name << " service of Broadbill\n\n"
+      << "  --listen H:P            gRPC (127.0.0.1:0)\n"
+         "  --metrics-listen H:P    Prometheus metrics\n"
+         "  --database-url URL      or BROADBILL_DATABASE_URL; required\n"
+         "  --redis-url URL         or BROADBILL_REDIS_URL\n"
+         "  --<service>-address H:P where another service listens\n"
+         "  --clock 2026-03-01      a fixed business day, for tests\n"
+         "  --smtp-url, --mail-from, --smtp-connections, --smtp-retry-seconds of notification\n"
+         "  --gateway-listen H:P, --admin-key-file FILE of the gateway\n"
+         "BROADBILL_INTERNAL_KEY signs calls between services: 64 hex digits, required.\n";
 }
 
 }  // namespace

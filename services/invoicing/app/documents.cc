@@ -286,6 +286,8 @@ absl::StatusOr<pb::ListDocumentsResponse> InvoicingApp::ListDocuments(
   const auto account =
       convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
   const auto run = convert::ReadOptionalId("run", request.bill_run_id(), "bill_run_id", violations);
+  const auto company =
+      convert::ReadOptionalId("co", request.company_id(), "company_id", violations);
   const auto from =
       convert::ReadOptionalDate(request.invoice_date_from(), "invoice_date_from", violations);
   const auto to =
@@ -311,12 +313,13 @@ absl::StatusOr<pb::ListDocumentsResponse> InvoicingApp::ListDocuments(
           "($3::uuid IS NULL OR run_id = $3) AND (cardinality($4) = 0 OR kind = ANY($4)) AND "
           "($5::date IS NULL OR EXISTS (SELECT 1 FROM posting p WHERE p.document_id = "
           "d.document_id AND p.invoice_date >= $5)) AND ($6::date IS NULL OR EXISTS (SELECT 1 FROM "
-          "posting p WHERE p.document_id = d.document_id AND p.invoice_date <= $6)) AND "
+          "posting p WHERE p.document_id = d.document_id AND p.invoice_date < $6)) AND "
+          "($11::uuid IS NULL OR company_id = $11) AND "
           "CASE WHEN EXISTS (SELECT 1 FROM posting p WHERE p.document_id = d.document_id) THEN $7 "
           "WHEN EXISTS (SELECT 1 FROM voiding v WHERE v.document_id = d.document_id) THEN $8 "
           "ELSE $9 END ORDER BY document_id LIMIT $10",
           after, account, run, kinds, from, to, wants(pb::Document::POSTED),
-          wants(pb::Document::VOID), wants(pb::Document::DRAFT), int64_t{size} + 1));
+          wants(pb::Document::VOID), wants(pb::Document::DRAFT), int64_t{size} + 1, company));
   pb::ListDocumentsResponse response;
   if (rows.size() > static_cast<size_t>(size)) {
     rows.resize(static_cast<size_t>(size));

@@ -80,6 +80,8 @@ class InvoicingApp {
   absl::Status OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
 
  private:
+  // Voids what a run drafted and did not post.
+  absl::Status VoidDrafts(const pb::BillRun& run);
   absl::StatusOr<bool> DraftOneChunk();
   absl::StatusOr<bool> PostOneChunk();
   absl::Status DraftChunk(const jobs::Claim& claim, const RunRow& run, const ChunkRow& chunk);

@@ -290,10 +290,13 @@ absl::StatusOr<pb::BillRun> InvoicingApp::PostBillRun(const rpc::Context& contex
 
 absl::StatusOr<pb::BillRun> InvoicingApp::CancelBillRun(const rpc::Context& context,
                                                         const pb::CancelBillRunRequest& request) {
-  return convert::Write<pb::BillRun>(
+  auto result = convert::Write<pb::BillRun>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::BillRun> {
         ASSIGN_OR_RETURN(RunRow run, FindRun(tx, request.bill_run_id()));
+        if (run.state == pb::BillRun::DONE) {
+          return FailedPreconditionError("BILL_RUN_STATE", "the run is done");
+        }
         RETURN_IF_ERROR(jobs::SetState(tx, run.run_id, "cancelled"));
         run.state = pb::BillRun::CANCELLED;
         RETURN_IF_ERROR(
@@ -302,6 +305,33 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CancelBillRun(const rpc::Context& cont
                 .status());
         return ToProto(tx, run);
       });
+  if (result.ok() && !request.validate_only()) {
+    RETURN_IF_ERROR(VoidDrafts(*result));
+  }
+  return result;
+}
+
+// No worker saves a chunk of a cancelled run any more: its lease's fence fails. What this leaves
+// when it is interrupted, the same call again takes up.
+absl::Status InvoicingApp::VoidDrafts(const pb::BillRun& run) {
+  Violations violations;
+  const Uuid id = convert::ReadId("run", run.bill_run_id(), "bill_run_id", violations);
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(
+      const db::Result drafts,
+      tx.Exec(
+          "SELECT document_id FROM document d WHERE run_id = $1 AND NOT EXISTS (SELECT 1 FROM "
+          "voiding v WHERE v.document_id = d.document_id) AND NOT EXISTS (SELECT 1 FROM posting "
+          "p WHERE p.document_id = d.document_id) ORDER BY document_id DESC",
+          id));
+  tx.Rollback();
+  for (int i = 0; i < drafts.size(); ++i) {
+    pb::VoidDocumentRequest discard;
+    discard.set_document_id(drafts.Get<Uuid>(i, 0).ToText("doc"));
+    discard.set_reason("the bill run was cancelled");
+    RETURN_IF_ERROR(VoidDocument(rpc::BackgroundContext("invoicing"), discard).status());
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<pb::ListRunExceptionsResponse> InvoicingApp::ListRunExceptions(

@@ -8,18 +8,30 @@ absl::StatusOr<pb::AccountBalance> PaymentsApp::GetAccountBalance(
     const rpc::Context&, const pb::GetAccountBalanceRequest& request) {
   Violations violations;
   const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
-  const CivilDay as_of =
-      convert::ReadOptionalDate(request.as_of(), "as_of", violations).value_or(Today());
+  const auto given = convert::ReadOptionalDate(request.as_of(), "as_of", violations);
   RETURN_IF_ERROR(violations.ToStatus());
+  // By value date: what documents asked for, less what was allocated to them; what was given, less
+  // what was allocated and refunded of it.
   ASSIGN_OR_RETURN(
       const db::Result row,
-      pool_->Exec("SELECT coalesce((SELECT sum(open) FROM item WHERE account_id = $1), 0)::int8, "
-                  "coalesce((SELECT sum(open) FROM item WHERE account_id = $1 AND due_date < $2), "
-                  "0)::int8, coalesce((SELECT sum(unapplied) FROM credit WHERE account_id = $1), "
-                  "0)::int8, coalesce((SELECT sum(amount) FROM attempt WHERE account_id = $1 AND "
-                  "state IN (1, 2, 3)), 0)::int8, coalesce((SELECT currency FROM customer WHERE "
-                  "account_id = $1), 'USD')",
-                  account, as_of));
+      pool_->Exec(
+          "WITH i AS (SELECT due_date, total - coalesce((SELECT sum(amount) FROM allocation a "
+          "WHERE "
+          "a.account_id = $1 AND a.document_id = item.document_id AND a.value_date <= $2), 0) AS "
+          "open FROM item WHERE account_id = $1 AND invoice_date <= $2) "
+          "SELECT coalesce((SELECT sum(open) FROM i), 0)::int8, "
+          "coalesce((SELECT sum(open) FROM i WHERE due_date < $3), 0)::int8, "
+          "(coalesce((SELECT sum(amount) FROM credit WHERE account_id = $1 AND value_date <= $2), "
+          "0) "
+          "- coalesce((SELECT sum(amount) FROM allocation WHERE account_id = $1 AND "
+          "value_date <= $2), 0) - coalesce((SELECT sum(amount) FROM transfer WHERE account_id = "
+          "$1 "
+          "AND kind = $4 AND value_date <= $2), 0))::int8, "
+          "coalesce((SELECT sum(amount) FROM attempt WHERE account_id = $1 AND state IN (1, 2, "
+          "3)), "
+          "0)::int8, coalesce((SELECT currency FROM customer WHERE account_id = $1), 'USD')",
+          account, given.value_or(CivilDay::max()), given.value_or(Today()),
+          static_cast<int32_t>(pb::Transfer::REFUND)));
   const std::string currency = row.Get<std::string>(0, 4);
   pb::AccountBalance out;
   out.set_account_id(request.account_id());

@@ -177,6 +177,15 @@ absl::StatusOr<pb::Payment> PaymentsApp::RefundPayment(const rpc::Context& conte
                       amount, Today(), Today(), std::nullopt, id);
         std::vector<db::FeedEvent> posted;
         RETURN_IF_ERROR(book.Write(posted));
+        pb::Event refunded = MakeEvent(row.account_id, clock_.Now());
+        auto* event = refunded.mutable_refund_posted();
+        event->set_refund_id(Uuid::Make(clock_.Now()).ToText("ref"));
+        event->set_payment_id(request.payment_id());
+        event->set_currency_code(row.currency);
+        event->set_amount_minor(amount);
+        *event->mutable_value_date() = convert::ToProto(Today());
+        event->set_reason(request.reason());
+        AddEvent(row.account_id, refunded, posted);
         for (const db::FeedEvent& one : posted) {
           pb::Event message;
           message.ParseFromString(one.body);

@@ -145,8 +145,9 @@ class Scenario {
         {"pay", &Scenario::Pay},           {"card", &Scenario::Card},
         {"collect", &Scenario::Collect},   {"policy", &Scenario::Policy},
         {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry},
-        {"void", &Scenario::Void},         {"post", &Scenario::Post},
-        {"credit", &Scenario::Credit},     {"refund", &Scenario::Refund}};
+        {"void", &Scenario::Void},         {"cancel", &Scenario::Cancel},
+        {"post", &Scenario::Post},         {"credit", &Scenario::Credit},
+        {"refund", &Scenario::Refund}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -566,6 +567,15 @@ class Scenario {
         world_.Call<invoicing::BillRun>("broadbill.invoicing.v1.Invoicing/PostBillRun", request)
             .status());
     return WatchRun();
+  }
+
+  // cancel: the last run
+  absl::Status Cancel(Reader&) {
+    invoicing::CancelBillRunRequest request;
+    request.set_bill_run_id(run_.bill_run_id());
+    return world_
+        .Call<invoicing::BillRun>("broadbill.invoicing.v1.Invoicing/CancelBillRun", request)
+        .status();
   }
 
   // void A1: its draft of the last run
