@@ -14,8 +14,8 @@ absl::Status Register(rpc::Host& host) {
                    db::OpenPool(host.DatabaseUrl("invoicing"), "invoicing", Migrations()));
   InvoicingApp* app = host.Own(std::make_unique<InvoicingApp>(
       pool, host.clock(),
-      Assembler::Peers{host.ChannelTo("accounts"), host.ChannelTo("rating"),
-                       host.ChannelTo("tax")}));
+      Assembler::Peers{host.ChannelTo("accounts"), host.ChannelTo("rating"), host.ChannelTo("tax"),
+                       &host.metrics()}));
   if (host.options().owns_database) RETURN_IF_ERROR(app->TakeBackChunks());
   rpc::Service service("broadbill.invoicing.v1.Invoicing");
   service.Unary("CreateBillRun", app, &InvoicingApp::CreateBillRun)

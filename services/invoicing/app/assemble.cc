@@ -7,6 +7,7 @@
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/clients/snapshots.h"
+#include "services/invoicing/app/phases.h"
 #include "services/invoicing/app/work.h"
 
 namespace broadbill::invoicing {
@@ -233,10 +234,14 @@ absl::StatusOr<std::vector<AccountWork>> Assembler::BillRecurring(
 
 absl::StatusOr<std::vector<Draft>> Assembler::MakeDrafts(const std::vector<Uuid>& account_ids,
                                                          const DraftContext& context) const {
+  Stopwatch watch(peers_.metrics);
   ASSIGN_OR_RETURN(const auto snapshots, FetchSnapshots(*peers_.accounts, account_ids));
+  watch.Lap("read snapshots");
   ASSIGN_OR_RETURN(std::vector<AccountWork> work,
                    BillRecurring(snapshots, account_ids, context.as_of));
+  watch.Lap("compute items");
   RETURN_IF_ERROR(AddUsage(work, context.as_of));
+  watch.Lap("usage");
   const absl::Time now = clock_.Now();
   for (AccountWork& one : work) {
     const bool any = !one.recurring.empty() || !one.charges.empty() || !one.usage.empty();
@@ -247,8 +252,10 @@ absl::StatusOr<std::vector<Draft>> Assembler::MakeDrafts(const std::vector<Uuid>
       RETURN_IF_ERROR(BuildDocument(context, now, one));
     }
   }
+  watch.Lap("build documents");
   RETURN_IF_ERROR(AddTaxes(work, context.as_of));
   RETURN_IF_ERROR(AddCreditTaxes(work));
+  watch.Lap("taxes");
   std::vector<Draft> out;
   for (AccountWork& one : work) {
     Total(one.draft);

@@ -14,6 +14,7 @@
 #include "libs/calendar/clock.h"
 #include "libs/db/pool.h"
 #include "libs/rpc/channel.h"
+#include "libs/rpc/metrics.h"
 #include "services/invoicing/domain/bill.h"
 #include "services/invoicing/store/coverage.h"
 #include "services/invoicing/store/rows.h"
@@ -54,6 +55,7 @@ class Assembler {
  public:
   struct Peers {
     std::shared_ptr<rpc::Channel> accounts, rating, tax;
+    rpc::Metrics* metrics = nullptr;
   };
   Assembler(std::shared_ptr<db::Pool> pool, const Clock& clock, Peers peers)
       : pool_(std::move(pool)), clock_(clock), peers_(std::move(peers)) {}

@@ -10,6 +10,7 @@
 #include "libs/rpc/log.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/invoicing_app.h"
+#include "services/invoicing/app/phases.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -545,6 +546,7 @@ absl::Status InvoicingApp::SaveChunk(const jobs::Claim& claim, const RunRow& run
     sums.tax += draft.document->tax;
     sums.total += draft.document->total;
   }
+  Stopwatch watch(peers_.metrics);
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   RETURN_IF_ERROR(jobs::Fence(tx, claim));
   if (run.mode != pb::BillRun::DRY) RETURN_IF_ERROR(SaveDrafts(tx, drafts));
@@ -561,7 +563,9 @@ absl::Status InvoicingApp::SaveChunk(const jobs::Claim& claim, const RunRow& run
     DraftEvents(drafts, run.mode == pb::BillRun::POST, clock_.Now(), events);
   }
   RETURN_IF_ERROR(db::AppendFeed(tx, events, clock_.Now()));
+  watch.Lap("write drafts");
   RETURN_IF_ERROR(tx.Commit("draft"));
+  watch.Lap("commit drafts");
   if (!events.empty()) db::SignalFeed("invoicing");
   return absl::OkStatus();
 }
@@ -593,6 +597,7 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
                                                            run.run_id, run.next_post));
   if (chunks.empty() || !chunks.front().drafted) return false;
   fault::Point("post", "read");
+  Stopwatch watch(peers_.metrics);
   ASSIGN_OR_RETURN(const auto documents,
                    db::Select<DocumentRow>(tx,
                                            "WHERE run_id = $1 AND chunk = $2 AND NOT held AND "
@@ -610,7 +615,9 @@ absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
       tx.Exec("UPDATE bill_run SET next_post = next_post + 1 WHERE run_id = $1", run.run_id)
           .status());
   RETURN_IF_ERROR(db::AppendFeed(tx, events, clock_.Now()));
+  watch.Lap("post");
   RETURN_IF_ERROR(tx.Commit("post"));
+  watch.Lap("commit postings");
   db::SignalFeed("invoicing");
   return true;
 }

@@ -1,0 +1,17 @@
+// ./dev bench NAME [--name value]: the last line of output is one JSON object.
+
+#include <iostream>
+
+#include "libs/rpc/host.h"
+#include "libs/serve/args.h"
+#include "tests/bench/billing.h"
+
+int main(int argc, char** argv) {
+  broadbill::rpc::BlockSignals();
+  const auto args = broadbill::serve::ParseArgs(argc, argv, {"json", "keep"});
+  const std::string name = args.words.empty() ? "" : args.words.front();
+  if (name == "billing") return broadbill::bench::Billing(args);
+  std::cerr << "broadbill-bench billing [--accounts 100000] [--history 1] [--usage-percent 20]\n"
+               "                        [--data DIR] [--keep] [--json]\n";
+  return 2;
+}
