@@ -53,10 +53,10 @@ absl::Status Taxes(World& world, const DemoTotals& totals) {
   ASSIGN_OR_RETURN(const auto report,
                    world.Call<reporting::TaxReport>("broadbill.reporting.v1.Reporting/GetTaxReport",
                                                     reporting::GetTaxReportRequest()));
-  Detail(absl::StrFormat("%-14s%-34s%8s%15s%15s", "jurisdiction", "", "rate", "taxable", "tax"));
+  Detail(absl::StrFormat("%-16s%-44s%8s%15s%15s", "jurisdiction", "", "rate", "taxable", "tax"));
   for (const auto& row : report.rows()) {
     const std::string name = row.tax_name() + (row.credit_notes() ? " (credit notes)" : "");
-    Detail(absl::StrFormat("%-14s%-34s%6s %%", row.jurisdiction_code(), name, row.rate().value()) +
+    Detail(absl::StrFormat("%-16s%-44s%6s %%", row.jurisdiction_code(), name, row.rate().value()) +
            Column(row.taxable()) + Column(row.tax()));
   }
   return absl::OkStatus();
@@ -131,13 +131,13 @@ absl::Status Books(World& world) {
     ASSIGN_OR_RETURN(const auto balance, world.Call<reporting::TrialBalance>(
                                              "broadbill.reporting.v1.Reporting/GetTrialBalance",
                                              reporting::GetTrialBalanceRequest()));
-    Row("trial balance", absl::StrFormat("%-46s%15s%15s%15s", "", "debits", "credits", "balance"));
+    Row("trial balance", absl::StrFormat("%-68s%15s%15s%15s", "", "debits", "credits", "balance"));
     for (const auto& row : balance.rows()) {
-      Detail(absl::StrFormat("%-18s%-28s", row.code(), row.name()) + Column(row.debits()) +
+      Detail(absl::StrFormat("%-24s%-44s", row.code(), row.name()) + Column(row.debits()) +
              Column(row.credits()) + Column(row.balance()));
     }
     for (const auto& difference : balance.difference()) {
-      Detail(absl::StrFormat("%-46s%45s", "difference", FormatMinor(MinorOf(difference), 2)));
+      Detail(absl::StrFormat("%-68s%45s", "difference", FormatMinor(MinorOf(difference), 2)));
     }
     balanced = balance.balanced();
   } else {
