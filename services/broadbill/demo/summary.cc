@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <iostream>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -33,9 +34,9 @@ int64_t MinorOf(const google::type::Money& money) {
 
 std::string Dollars(int64_t minor) { return FormatMoney(minor, "USD"); }
 
-std::string Column(const google::type::Money& money) {
-  return absl::StrFormat("%15s", FormatMinorGrouped(MinorOf(money), 2));
-}
+std::string Column(int64_t minor) { return absl::StrFormat("%15s", FormatMinorGrouped(minor, 2)); }
+
+std::string Column(const google::type::Money& money) { return Column(MinorOf(money)); }
 
 void Row(const std::string& label, const std::string& text) {
   std::cout << absl::StrFormat("  %-14s", label) << text << "\n";
@@ -53,11 +54,23 @@ absl::Status Taxes(World& world, const DemoTotals& totals) {
   ASSIGN_OR_RETURN(const auto report,
                    world.Call<reporting::TaxReport>("broadbill.reporting.v1.Reporting/GetTaxReport",
                                                     reporting::GetTaxReportRequest()));
-  Detail(absl::StrFormat("%-16s%-44s%8s%15s%15s", "jurisdiction", "", "rate", "taxable", "tax"));
+  // Invoices and credit notes together.
+  struct Sum {
+    std::string name, rate;
+    int64_t taxable = 0, tax = 0;
+  };
+  std::map<std::string, Sum> sums;
   for (const auto& row : report.rows()) {
-    const std::string name = row.tax_name() + (row.credit_notes() ? " (credit notes)" : "");
-    Detail(absl::StrFormat("%-16s%-44s%6s %%", row.jurisdiction_code(), name, row.rate().value()) +
-           Column(row.taxable()) + Column(row.tax()));
+    Sum& sum =
+        sums[absl::StrCat(row.jurisdiction_code(), " ", row.tax_code(), " ", row.rate().value())];
+    sum.name = absl::StrFormat("%-16s%-32s", row.jurisdiction_code(), row.tax_name());
+    sum.rate = row.rate().value();
+    sum.taxable += MinorOf(row.taxable());
+    sum.tax += MinorOf(row.tax());
+  }
+  Detail(absl::StrFormat("%-48s%8s%15s%15s", "jurisdiction", "rate", "taxable", "tax"));
+  for (const auto& [key, sum] : sums) {
+    Detail(absl::StrFormat("%s%6s %%", sum.name, sum.rate) + Column(sum.taxable) + Column(sum.tax));
   }
   return absl::OkStatus();
 }
@@ -131,13 +144,13 @@ absl::Status Books(World& world) {
     ASSIGN_OR_RETURN(const auto balance, world.Call<reporting::TrialBalance>(
                                              "broadbill.reporting.v1.Reporting/GetTrialBalance",
                                              reporting::GetTrialBalanceRequest()));
-    Row("trial balance", absl::StrFormat("%-68s%15s%15s%15s", "", "debits", "credits", "balance"));
+    Row("trial balance", absl::StrFormat("%-62s%15s%15s%15s", "", "debits", "credits", "balance"));
     for (const auto& row : balance.rows()) {
-      Detail(absl::StrFormat("%-24s%-44s", row.code(), row.name()) + Column(row.debits()) +
+      Detail(absl::StrFormat("%-26s%-36s", row.code(), row.name()) + Column(row.debits()) +
              Column(row.credits()) + Column(row.balance()));
     }
     for (const auto& difference : balance.difference()) {
-      Detail(absl::StrFormat("%-68s%45s", "difference", FormatMinor(MinorOf(difference), 2)));
+      Detail(absl::StrFormat("%-62s%45s", "difference", FormatMinor(MinorOf(difference), 2)));
     }
     balanced = balance.balanced();
   } else {
