@@ -199,16 +199,19 @@ absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents
     ids.push_back(document.document_id);
     accounts.push_back(document.account_id);
   }
-  ASSIGN_OR_RETURN(const auto line_rows,
-                   db::Select<LineRow>(tx,
-                                       "WHERE account_id = ANY($1) AND document_id = ANY($2) "
-                                       "ORDER BY document_id, position",
-                                       accounts, ids));
-  ASSIGN_OR_RETURN(const auto tax_rows,
-                   db::Select<TaxRow>(tx,
-                                      "WHERE account_id = ANY($1) AND document_id = ANY($2) "
-                                      "ORDER BY document_id, position",
-                                      accounts, ids));
+  // By pairs: two arrays on one index would be looked up in all their combinations.
+  ASSIGN_OR_RETURN(
+      const auto line_rows,
+      db::Select<LineRow>(tx,
+                          "WHERE (account_id, document_id) IN (SELECT * FROM unnest($1, $2)) "
+                          "ORDER BY document_id, position",
+                          accounts, ids));
+  ASSIGN_OR_RETURN(
+      const auto tax_rows,
+      db::Select<TaxRow>(tx,
+                         "WHERE (account_id, document_id) IN (SELECT * FROM unnest($1, $2)) "
+                         "ORDER BY document_id, position",
+                         accounts, ids));
   std::map<Uuid, std::vector<LineRow>> lines;
   std::map<Uuid, std::vector<TaxRow>> taxes;
   for (const LineRow& row : line_rows) lines[row.document_id].push_back(row);
