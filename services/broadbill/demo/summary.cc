@@ -144,13 +144,13 @@ absl::Status Books(World& world) {
     ASSIGN_OR_RETURN(const auto balance, world.Call<reporting::TrialBalance>(
                                              "broadbill.reporting.v1.Reporting/GetTrialBalance",
                                              reporting::GetTrialBalanceRequest()));
-    Row("trial balance", absl::StrFormat("%-62s%15s%15s%15s", "", "debits", "credits", "balance"));
+    Row("trial balance", absl::StrFormat("%-64s%15s%15s%15s", "", "debits", "credits", "balance"));
     for (const auto& row : balance.rows()) {
-      Detail(absl::StrFormat("%-26s%-36s", row.code(), row.name()) + Column(row.debits()) +
+      Detail(absl::StrFormat("%-26s%-38s", row.code(), row.name()) + Column(row.debits()) +
              Column(row.credits()) + Column(row.balance()));
     }
     for (const auto& difference : balance.difference()) {
-      Detail(absl::StrFormat("%-62s%45s", "difference", FormatMinor(MinorOf(difference), 2)));
+      Detail(absl::StrFormat("%-64s%45s", "difference", FormatMinor(MinorOf(difference), 2)));
     }
     balanced = balance.balanced();
   } else {
