@@ -100,7 +100,7 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
                      const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes);
 // Writes the drafts' rows in the given transaction.
 absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts);
-// Tells of drafts that stay drafts for now; with `held_only` of those that wait as exceptions.
+// Tells of drafts that are not posted at once; with `held_only` of those that wait as exceptions.
 void DraftEvents(const std::vector<Draft>& drafts, bool held_only, absl::Time now,
                  std::vector<db::FeedEvent>& events);
 // A series never goes back in date: an earlier posting date is moved to that of the series' last
