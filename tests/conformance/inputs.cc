@@ -98,10 +98,21 @@ bool Tally::Count(bool same) {
   return same;
 }
 
+bool Tally::Differ(const std::string& reason, bool ours) {
+  ours ? ++differs_[reason] : ++failed_;
+  return ours;
+}
+
 Tally::~Tally() {
-  int all = 0;
-  for (const auto& [reason, count] : skipped_) all += count;
-  std::printf("%-44s %5d passed, %d failed, %d skipped\n", table_.c_str(), passed_, failed_, all);
+  int skipped = 0;
+  int differ = 0;
+  for (const auto& [reason, count] : skipped_) skipped += count;
+  for (const auto& [reason, count] : differs_) differ += count;
+  std::printf("%-44s %5d passed, %d failed, %d differ by decision, %d skipped\n", table_.c_str(),
+              passed_, failed_, differ, skipped);
+  for (const auto& [reason, count] : differs_) {
+    std::printf("%50d differ: %s\n", count, reason.c_str());
+  }
   for (const auto& [reason, count] : skipped_) {
     std::printf("%50d skipped: %s\n", count, reason.c_str());
   }

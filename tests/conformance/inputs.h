@@ -38,13 +38,16 @@ class Tally {
   bool Count(bool same);
   // Not compared, for a reason that stands for a kind of case.
   void Skip(const std::string& reason) { ++skipped_[reason]; }
+  // Compared, and other by a documented rule of ours: `ours` says whether it is what that rule
+  // says.
+  bool Differ(const std::string& reason, bool ours);
   int passed() const { return passed_; }
   int failed() const { return failed_; }
 
  private:
   const std::string table_;
   int passed_ = 0, failed_ = 0;
-  std::map<std::string, int> skipped_;
+  std::map<std::string, int> skipped_, differs_;
 };
 
 }  // namespace broadbill::conformance
