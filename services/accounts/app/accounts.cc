@@ -83,6 +83,29 @@ absl::StatusOr<AccountRow> AccountsApp::FindAccount(db::Tx& tx, const Uuid& acco
   return rows.front();
 }
 
+absl::Status AccountsApp::CheckParent(db::Tx& tx, const AccountRow& child) {
+  if (!child.parent_account_id.has_value()) return absl::OkStatus();
+  const std::string field = "account.parent_account_id";
+  if (*child.parent_account_id == child.account_id) {
+    return InvalidField(field, "an account cannot pay for itself through another");
+  }
+  const auto parent = FindAccount(tx, *child.parent_account_id, true);
+  if (absl::IsNotFound(parent.status())) return InvalidField(field, "there is no such account");
+  RETURN_IF_ERROR(parent.status());
+  Violations violations;
+  violations.Require(parent->company_id == child.company_id, field, "belongs to another company");
+  violations.Require(parent->currency == child.currency, field,
+                     "is billed in " + parent->currency + ", the child in " + child.currency);
+  violations.Require(!parent->parent_account_id.has_value(), field,
+                     "is a child itself; a payer pays for itself");
+  ASSIGN_OR_RETURN(
+      const db::Result children,
+      tx.Exec("SELECT 1 FROM account WHERE parent_account_id = $1 LIMIT 1", child.account_id));
+  violations.Require(children.empty(), field,
+                     "the account pays for others; a child has no children");
+  return violations.ToStatus();
+}
+
 absl::StatusOr<pb::Company> AccountsApp::CreateCompany(const rpc::Context& context,
                                                        const pb::CreateCompanyRequest& request) {
   pb::Company company = request.company();
@@ -159,6 +182,7 @@ absl::StatusOr<pb::Account> AccountsApp::CreateAccount(const rpc::Context& conte
           locations.push_back(ReadLocation(location, row.account_id, now, "locations", violations));
         }
         RETURN_IF_ERROR(violations.ToStatus());
+        RETURN_IF_ERROR(CheckParent(tx, row));
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
         RETURN_IF_ERROR(db::Insert(tx, contacts).status());
         RETURN_IF_ERROR(db::Insert(tx, locations).status());
@@ -239,15 +263,18 @@ absl::StatusOr<pb::Account> AccountsApp::UpdateAccount(const rpc::Context& conte
         row.cycle_day_values = before.cycle_day_values;
         row.created_at = before.created_at;
         row.version = before.version + 1;
+        if (row.parent_account_id != before.parent_account_id) {
+          RETURN_IF_ERROR(CheckParent(tx, row));
+        }
         RETURN_IF_ERROR(tx.Exec("UPDATE account SET name = $2, customer_class = $3, language = $4, "
                                 "bill_ahead_days = $5, terms_days = $6, document_mode = $7, "
                                 "state = $8, billing_address = $9, tax_id = $10, "
                                 "account_group = $11, external_id = $12, version = $13, "
-                                "updated_at = $14 WHERE account_id = $1",
+                                "updated_at = $14, parent_account_id = $15 WHERE account_id = $1",
                                 row.account_id, row.name, row.customer_class, row.language,
                                 row.bill_ahead_days, row.terms_days, row.document_mode, row.state,
                                 row.billing_address, row.tax_id, row.account_group, row.external_id,
-                                row.version, row.updated_at)
+                                row.version, row.updated_at, row.parent_account_id)
                             .status());
         ASSIGN_OR_RETURN(const auto contacts, ContactsOf(tx, id));
         AddAccountEvent(row, contacts, false, clock_.Now(), events);

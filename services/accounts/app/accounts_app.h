@@ -46,12 +46,10 @@ pb::Company ToProto(const CompanyRow& row);
 pb::Plan ToProto(const PlanRow& row);
 pb::Account ToProto(const AccountRow& row, const std::vector<ContactRow>& contacts);
 pb::Location ToProto(const LocationRow& row);
-pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, CivilDay today);
+pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, const AccountRow& account,
+                         CivilDay today);
 pb::Discount ToProto(const DiscountRow& row);
 pb::Identifier ToProto(const IdentifierRow& row);
-// Resolved segments and discounts, as billing and the feed see them.
-pb::SnapshotItem ToSnapshot(const Bundle& bundle, const Plans& plans, const AccountRow& account);
-pb::SnapshotDiscount ToSnapshot(const DiscountRow& row, const DateInterval& days);
 // The feed event of a subscription's present state.
 void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const AccountRow& account,
                           bool created, absl::Time at, convert::Events& events);
@@ -67,6 +65,9 @@ LocationRow ReadLocation(const pb::Location& in, const Uuid& account_id, absl::T
                          const std::string& field, Violations& violations);
 // Fills defaults (months 1, actual proration, keep suspension) and checks.
 void NormalisePlan(pb::Plan& plan, const std::string& default_currency, Violations& violations);
+
+struct Holdings;  // read.h
+struct Entry;
 
 class AccountsApp {
  public:
@@ -145,6 +146,11 @@ class AccountsApp {
  private:
   absl::StatusOr<CompanyRow> FindCompany(db::Tx& tx, const std::string& id_or_code);
   absl::StatusOr<AccountRow> FindAccount(db::Tx& tx, const Uuid& account_id, bool lock);
+  // Whether the account may be paid for by its parent: locks it.
+  absl::Status CheckParent(db::Tx& tx, const AccountRow& child);
+  // One account, locked, with all that hangs on it.
+  absl::StatusOr<Holdings> LoadHoldings(db::Tx& tx, const Uuid& account_id);
+  Entry EntryOf(const rpc::Context& context, const AccountRow& account) const;
   absl::StatusOr<Bundle> FindBundle(db::Tx& tx, const std::string& subscription_id);
   // Bumps the account's version and tells the feed about the subscription's present state.
   absl::StatusOr<pb::Subscription> Changed(db::Tx& tx, const Uuid& account_id,

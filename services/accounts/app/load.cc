@@ -1,107 +1,13 @@
 #include <google/protobuf/util/json_util.h>
 
-#include <algorithm>
-
 #include "broadbill/accounts/v1/events.pb.h"
-#include "libs/calendar/period.h"
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
-#include "services/accounts/domain/history.h"
+#include "services/accounts/app/resolve.h"
 
 namespace broadbill::accounts {
 namespace {
-
-Decimal Dec(const broadbill::common::v1::Decimal& value) {
-  const auto parsed = Decimal::Parse(value.value());
-  return parsed.ok() ? *parsed : Decimal();
-}
-
-CivilDay Day(const google::type::Date& date, CivilDay otherwise) {
-  return convert::IsUnset(date) ? otherwise : CivilDay(date.year(), date.month(), date.day());
-}
-
-PriceBook BookOf(const pb::Plan& plan) {
-  PriceBook out;
-  for (const pb::PlanPrice& price : plan.prices()) {
-    out.push_back({Day(price.valid_from(), CivilDay(1970, 1, 1)), Dec(price.amount())});
-  }
-  std::sort(out.begin(), out.end(),
-            [](const PriceFrom& a, const PriceFrom& b) { return a.valid_from < b.valid_from; });
-  return out;
-}
-
-History ToHistory(const Bundle& bundle) {
-  History out;
-  out.start = bundle.row.start_date;
-  out.end = bundle.row.end_date;
-  out.plan_id = bundle.row.plan_id;
-  out.quantity = bundle.row.quantity;
-  out.price_override = bundle.row.price_override;
-  for (const ChangeRow& row : bundle.changes) {
-    out.changes.push_back({row.effective, row.entered, static_cast<ChangeKind>(row.kind),
-                           row.plan_id.value_or(Uuid()), row.keep_price,
-                           row.value.value_or(Decimal())});
-  }
-  return out;
-}
-
-std::vector<Segment> SegmentsOf(const Bundle& bundle, const Plans& plans) {
-  return Segments(ToHistory(bundle), [&](const Uuid& plan) {
-    const auto found = plans.find(plan);
-    return found == plans.end() ? PriceBook() : BookOf(found->second);
-  });
-}
-
-void SetTerms(const Segment& segment, const Bundle& bundle, const pb::Plan& plan, pb::Terms* out) {
-  out->set_plan_id(plan.plan_id());
-  out->set_plan_code(plan.code());
-  out->set_description(bundle.row.description.empty() ? plan.name() : bundle.row.description);
-  out->set_kind(plan.kind());
-  out->set_tax_class(plan.tax_class());
-  out->set_account_code(plan.account_code());
-  out->set_timing(plan.timing());
-  *out->mutable_recurrence() = plan.recurrence();
-  if (bundle.row.months > 0 || bundle.row.days > 0) {
-    out->mutable_recurrence()->set_months(bundle.row.months);
-    out->mutable_recurrence()->set_days(bundle.row.days);
-  }
-  *out->mutable_price() = convert::ToProto(segment.price);
-  *out->mutable_quantity() = convert::ToProto(segment.quantity);
-  *out->mutable_proration() = plan.proration();
-  *out->mutable_suspension() = plan.suspension();
-  if (plan.has_term_discount_percent()) {
-    *out->mutable_term_discount_percent() = plan.term_discount_percent();
-  }
-  if (plan.has_usage()) *out->mutable_usage() = plan.usage();
-  if (plan.has_voice()) *out->mutable_voice() = plan.voice();
-  out->set_bill_changes_now(plan.bill_changes_now());
-  out->set_price_overridden(segment.overridden);
-}
-
-AnchorRule RuleOf(const AccountRow& account) {
-  switch (account.anchor_rule) {
-    case pb::Account::START_MONTH:
-      return AnchorRule::kCycleDayInStartMonth;
-    case pb::Account::ANNIVERSARY:
-      return AnchorRule::kAnniversary;
-    default:
-      return AnchorRule::kCycleDayOnOrAfterStart;
-  }
-}
-
-// The days of a discount: its dates, or its first N billing periods.
-DateInterval DaysOf(const DiscountRow& row, const DateInterval& service, const Schedule& schedule) {
-  const CivilDay from = row.from_date.value_or(service.start);
-  CivilDay to = row.to_date.value_or(CivilDay::max());
-  if (row.periods > 0) {
-    // A stub in front of the first whole period counts as part of it.
-    const int64_t first = schedule.IndexOf(from);
-    const bool whole = schedule.Boundary(first) == from;
-    to = std::min(to, schedule.Boundary(first + row.periods + (whole ? 0 : 1)));
-  }
-  return {from, to};
-}
 
 pb::ServiceState::State StateOn(const std::vector<Segment>& segments, CivilDay today) {
   if (segments.empty() || today >= segments.back().days.end) return pb::ServiceState::TERMINATED;
@@ -289,6 +195,9 @@ void SetChange(const ChangeRow& row, pb::SubscriptionChange* out) {
       out->mutable_cancel()->set_reason(row.reason);
       out->mutable_cancel()->set_no_refund(row.no_refund);
       break;
+    case ChangeKind::kMove:
+      out->mutable_move()->set_location_id(row.location_id->ToText("loc"));
+      break;
   }
   out->set_created_by(row.created_by);
   *out->mutable_created_at() = convert::ToProto(row.created_at);
@@ -296,7 +205,8 @@ void SetChange(const ChangeRow& row, pb::SubscriptionChange* out) {
 
 }  // namespace
 
-pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, CivilDay today) {
+pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, const AccountRow& account,
+                         CivilDay today) {
   const SubscriptionRow& row = bundle.row;
   const std::vector<Segment> segments = SegmentsOf(bundle, plans);
   pb::Subscription out;
@@ -323,6 +233,15 @@ pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, CivilDay toda
   }
   if (row.paid_through) *out.mutable_paid_through() = convert::ToProto(*row.paid_through);
   out.set_description(row.description);
+  if (row.coterminous_with) out.set_coterminous_with(row.coterminous_with->ToText("sub"));
+  out.set_setup_fee_waived(row.setup_fee_waived);
+  if (const auto term = ContractTermOn(bundle, segments, plans, account, today)) {
+    *out.mutable_contract_term()->mutable_start_date() = convert::ToProto(term->start);
+    *out.mutable_contract_term()->mutable_end_date() = convert::ToProto(term->end);
+    if (term->notice_by) {
+      *out.mutable_contract_term()->mutable_notice_by() = convert::ToProto(*term->notice_by);
+    }
+  }
   for (const IdentifierRow& identifier : bundle.identifiers) {
     *out.add_identifiers() = ToProto(identifier);
   }
@@ -337,7 +256,9 @@ pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, CivilDay toda
   out.mutable_service_state()->set_revision(row.version);
   for (const Segment& segment : segments) {
     const auto plan = plans.find(segment.plan_id);
-    if (segment.days.Contains(today) && plan != plans.end() && plan->second.has_speed()) {
+    if (!segment.days.Contains(today) || plan == plans.end()) continue;
+    out.set_plan_code(plan->second.code());
+    if (plan->second.has_speed()) {
       *out.mutable_service_state()->mutable_speed() = plan->second.speed();
     }
   }
@@ -346,63 +267,6 @@ pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, CivilDay toda
                 : desired == pb::ServiceState::TERMINATED ? pb::Subscription::CANCELLED
                                                           : pb::Subscription::ACTIVE);
   out.set_etag(std::to_string(row.version));
-  return out;
-}
-
-pb::SnapshotDiscount ToSnapshot(const DiscountRow& row, const DateInterval& days) {
-  pb::SnapshotDiscount out;
-  out.set_discount_id(row.discount_id.ToText("dis"));
-  out.set_label(row.label);
-  if (row.percent) *out.mutable_percent() = convert::ToProto(*row.percent);
-  if (row.amount) *out.mutable_amount() = convert::ToProto(*row.amount);
-  *out.mutable_from_date() = convert::ToProto(days.start);
-  if (days.end != CivilDay::max()) *out.mutable_to_date() = convert::ToProto(days.end);
-  out.set_account_code(row.account_code);
-  return out;
-}
-
-pb::SnapshotItem ToSnapshot(const Bundle& bundle, const Plans& plans, const AccountRow& account) {
-  const SubscriptionRow& row = bundle.row;
-  pb::SnapshotItem out;
-  out.set_item_id(row.subscription_id.ToText("sub"));
-  out.set_external_id(row.external_id);
-  if (row.location_id) out.set_location_id(row.location_id->ToText("loc"));
-  *out.mutable_start_date() = convert::ToProto(row.start_date);
-  if (row.paid_through) *out.mutable_paid_through() = convert::ToProto(*row.paid_through);
-  out.set_no_refund(row.no_refund);
-  const std::vector<Segment> segments = SegmentsOf(bundle, plans);
-  for (const Segment& segment : segments) {
-    const auto plan = plans.find(segment.plan_id);
-    if (plan == plans.end()) continue;
-    pb::Segment* to = out.add_segments();
-    *to->mutable_start_date() = convert::ToProto(segment.days.start);
-    if (segment.days.end != CivilDay::max()) {
-      *to->mutable_end_date() = convert::ToProto(segment.days.end);
-    }
-    to->set_cause(static_cast<pb::Segment::Cause>(segment.cause));
-    to->set_suspended(segment.suspended);
-    SetTerms(segment, bundle, plan->second, to->mutable_terms());
-  }
-  if (!segments.empty() && segments.back().days.end != CivilDay::max()) {
-    *out.mutable_end_date() = convert::ToProto(segments.back().days.end);
-  }
-  for (const ChangeRow& change : bundle.changes) {
-    const bool cancel = static_cast<ChangeKind>(change.kind) == ChangeKind::kCancel;
-    if (cancel && change.no_refund) out.set_no_refund(true);
-  }
-  if (!segments.empty() && out.segments_size() > 0) {
-    const auto& recurrence = out.segments(0).terms().recurrence();
-    const Schedule schedule =
-        Schedule::For(row.start_date, account.cycle_day_values.front(),
-                      {std::max(1, recurrence.months()), recurrence.days()}, RuleOf(account));
-    const DateInterval service{segments.front().days.start, segments.back().days.end};
-    for (const DiscountRow& discount : bundle.discounts) {
-      *out.add_discounts() = ToSnapshot(discount, DaysOf(discount, service, schedule));
-    }
-  }
-  for (const IdentifierRow& identifier : bundle.identifiers) {
-    *out.add_identifiers() = ToProto(identifier);
-  }
   return out;
 }
 

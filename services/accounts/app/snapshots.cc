@@ -1,8 +1,11 @@
+#include <algorithm>
+#include <functional>
 #include <set>
 
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
-#include "services/accounts/app/accounts_app.h"
+#include "services/accounts/app/read.h"
+#include "services/accounts/app/resolve.h"
 
 namespace broadbill::accounts {
 namespace {
@@ -34,6 +37,104 @@ void SetHead(const AccountRow& row, const std::string& email, pb::BillingSnapsho
   }
   out->set_state(static_cast<pb::Account::State>(row.state));
   out->set_group(row.account_group);
+}
+
+// All that snapshots are made of, by account.
+struct Loaded {
+  std::map<Uuid, Holdings> accounts;  // asked for, and the children of those
+  std::map<Uuid, std::vector<Uuid>> children;
+  std::map<Uuid, std::string> emails;
+  std::map<Uuid, std::vector<DiscountRow>> discounts;  // of whole accounts
+};
+
+absl::StatusOr<Loaded> Load(db::Tx& tx, const std::vector<Uuid>& asked) {
+  Loaded out;
+  ASSIGN_OR_RETURN(auto rows,
+                   db::Select<AccountRow>(
+                       tx, "WHERE account_id = ANY($1) OR parent_account_id = ANY($1)", asked));
+  std::vector<Uuid> ids;
+  for (AccountRow& row : rows) {
+    ids.push_back(row.account_id);
+    if (row.parent_account_id) out.children[*row.parent_account_id].push_back(row.account_id);
+    out.accounts[row.account_id].account = std::move(row);
+  }
+  for (auto& [parent, children] : out.children) std::sort(children.begin(), children.end());
+  ASSIGN_OR_RETURN(
+      const auto contacts,
+      db::Select<ContactRow>(tx, "WHERE account_id = ANY($1) ORDER BY contact_id", ids));
+  for (const ContactRow& contact : contacts) {
+    if (contact.receives_invoices && !contact.email.empty()) {
+      out.emails.emplace(contact.account_id, contact.email);
+    }
+  }
+  ASSIGN_OR_RETURN(auto locations, db::Select<LocationRow>(
+                                       tx, "WHERE account_id = ANY($1) ORDER BY location_id", ids));
+  for (LocationRow& row : locations) {
+    out.accounts[row.account_id].locations.push_back(std::move(row));
+  }
+  ASSIGN_OR_RETURN(auto discounts,
+                   db::Select<DiscountRow>(tx,
+                                           "WHERE account_id = ANY($1) AND subscription_id IS NULL "
+                                           "ORDER BY position, discount_id",
+                                           ids));
+  for (DiscountRow& row : discounts) out.discounts[row.account_id].push_back(std::move(row));
+  ASSIGN_OR_RETURN(std::vector<Bundle> bundles, LoadBundles(tx, ids, {}));
+  for (Bundle& bundle : bundles) {
+    out.accounts[bundle.row.account_id].bundles.push_back(std::move(bundle));
+  }
+  return out;
+}
+
+// One change as if it were recorded: the same checks, the same rows, nothing written.
+absl::Status Suppose(const pb::HypotheticalChange& in, const Plans& plans,
+                     const std::function<Entry(const AccountRow&)>& entry, Loaded& loaded) {
+  Violations violations;
+  const auto item =
+      convert::ReadOptionalId("sub", in.subscription_id(), "changes.subscription_id", violations);
+  const auto account =
+      convert::ReadOptionalId("acc", in.account_id(), "changes.account_id", violations);
+  violations.Require(item.has_value() != account.has_value(), "changes.subscription_id",
+                     "a change names its subscription, a new subscription its account");
+  RETURN_IF_ERROR(violations.ToStatus());
+  for (auto& [id, holdings] : loaded.accounts) {
+    if (account.has_value() && id == *account) {
+      ASSIGN_OR_RETURN(Bundle made, ReadSubscription(in.subscription(), holdings, plans,
+                                                     entry(holdings.account)));
+      holdings.bundles.push_back(std::move(made));
+      return absl::OkStatus();
+    }
+    for (Bundle& bundle : holdings.bundles) {
+      if (!item.has_value() || bundle.row.subscription_id != *item) continue;
+      ASSIGN_OR_RETURN(const ChangeRow row,
+                       ReadChange(in.change(), bundle, holdings, plans, entry(holdings.account)));
+      AddChange(row, bundle);
+      return absl::OkStatus();
+    }
+  }
+  return InvalidField("changes", "the account of a change must be asked for");
+}
+
+void MakeSnapshot(const Uuid& id, const Plans& plans, const Loaded& loaded,
+                  pb::BillingSnapshot* out) {
+  const Holdings& holdings = loaded.accounts.at(id);
+  const auto email = loaded.emails.find(id);
+  SetHead(holdings.account, email == loaded.emails.end() ? "" : email->second, out);
+  for (const LocationRow& row : holdings.locations) {
+    pb::SnapshotLocation* location = out->add_locations();
+    location->set_location_id(row.location_id.ToText("loc"));
+    location->set_name(row.name);
+    location->mutable_address()->ParseFromString(row.address.data);
+  }
+  if (const auto own = loaded.discounts.find(id); own != loaded.discounts.end()) {
+    for (const DiscountRow& row : own->second) {
+      *out->add_discounts() = ToSnapshot(row, {row.from_date.value_or(CivilDay(1970, 1, 1)),
+                                               row.to_date.value_or(CivilDay::max())});
+    }
+  }
+  const FindOther other = Among(holdings.bundles);
+  for (const Bundle& bundle : holdings.bundles) {
+    *out->add_items() = ToSnapshot(bundle, plans, holdings.account, other);
+  }
 }
 
 }  // namespace
@@ -68,8 +169,10 @@ absl::StatusOr<pb::ListBillableAccountsResponse> AccountsApp::ListBillableAccoun
       const db::Result rows,
       tx.Exec("SELECT account_id, bucket, company_id FROM account a WHERE "
               "(bucket, account_id) > ($1, $2) AND (cardinality($3) = 0 OR bucket = ANY($3)) AND "
+              "parent_account_id IS NULL AND "
               "($4::uuid IS NULL OR company_id = $4) AND ($5 = '' OR account_group = $5) AND "
-              "(cardinality($6) = 0 OR account_id = ANY($6)) AND "
+              "(cardinality($6) = 0 OR account_id = ANY($6) OR account_id IN "
+              "(SELECT c.parent_account_id FROM account c WHERE c.account_id = ANY($6))) AND "
               "(cardinality($7) = 0 OR cycle_day_values[cardinality(cycle_day_values)] = ANY($7)) "
               "ORDER BY bucket, account_id LIMIT $8",
               after_bucket, after, buckets, company, request.group(), ids, cycles, size + 1));
@@ -88,7 +191,7 @@ absl::StatusOr<pb::ListBillableAccountsResponse> AccountsApp::ListBillableAccoun
 }
 
 absl::StatusOr<pb::BatchGetBillingSnapshotsResponse> AccountsApp::BatchGetBillingSnapshots(
-    const rpc::Context&, const pb::BatchGetBillingSnapshotsRequest& request) {
+    const rpc::Context& context, const pb::BatchGetBillingSnapshotsRequest& request) {
   Violations violations;
   violations.Require(request.account_ids_size() <= 1000, "account_ids", "must be at most 1,000");
   std::vector<Uuid> ids;
@@ -97,53 +200,26 @@ absl::StatusOr<pb::BatchGetBillingSnapshotsResponse> AccountsApp::BatchGetBillin
   }
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
-  ASSIGN_OR_RETURN(const auto rows, db::Select<AccountRow>(tx, "WHERE account_id = ANY($1)", ids));
-  ASSIGN_OR_RETURN(
-      const auto contacts,
-      db::Select<ContactRow>(tx, "WHERE account_id = ANY($1) ORDER BY contact_id", ids));
-  ASSIGN_OR_RETURN(
-      const auto locations,
-      db::Select<LocationRow>(tx, "WHERE account_id = ANY($1) ORDER BY location_id", ids));
-  ASSIGN_OR_RETURN(const auto discounts,
-                   db::Select<DiscountRow>(tx,
-                                           "WHERE account_id = ANY($1) AND subscription_id IS NULL "
-                                           "ORDER BY position, discount_id",
-                                           ids));
-  ASSIGN_OR_RETURN(const std::vector<Bundle> bundles, LoadBundles(tx, ids, {}));
+  ASSIGN_OR_RETURN(Loaded loaded, Load(tx, ids));
   ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
-  std::map<Uuid, const AccountRow*> accounts;
-  for (const AccountRow& row : rows) accounts[row.account_id] = &row;
-  std::map<Uuid, std::string> emails;
-  for (const ContactRow& contact : contacts) {
-    if (contact.receives_invoices && !contact.email.empty()) {
-      emails.emplace(contact.account_id, contact.email);
-    }
+  const auto entry = [&](const AccountRow& account) { return EntryOf(context, account); };
+  for (const pb::HypotheticalChange& change : request.changes()) {
+    RETURN_IF_ERROR(Suppose(change, plans, entry, loaded));
   }
   pb::BatchGetBillingSnapshotsResponse response;
-  std::map<Uuid, pb::BillingSnapshot*> snapshots;
   std::set<Uuid> companies;
+  std::set<Uuid> done;
   for (const Uuid& id : ids) {
-    const auto found = accounts.find(id);
-    if (found == accounts.end() || snapshots.count(id) > 0) continue;
+    const auto found = loaded.accounts.find(id);
+    if (found == loaded.accounts.end() || !done.insert(id).second) continue;
     pb::BillingSnapshot* out = response.add_snapshots();
-    snapshots[id] = out;
-    SetHead(*found->second, emails[id], out);
-    companies.insert(found->second->company_id);
-  }
-  for (const LocationRow& row : locations) {
-    pb::SnapshotLocation* out = snapshots[row.account_id]->add_locations();
-    out->set_location_id(row.location_id.ToText("loc"));
-    out->set_name(row.name);
-    out->mutable_address()->ParseFromString(row.address.data);
-  }
-  for (const DiscountRow& row : discounts) {
-    *snapshots[row.account_id]->add_discounts() = ToSnapshot(
-        row, {row.from_date.value_or(CivilDay(1970, 1, 1)), row.to_date.value_or(CivilDay::max())});
-  }
-  for (const Bundle& bundle : bundles) {
-    const auto found = snapshots.find(bundle.row.account_id);
-    if (found == snapshots.end()) continue;
-    *found->second->add_items() = ToSnapshot(bundle, plans, *accounts.at(bundle.row.account_id));
+    MakeSnapshot(id, plans, loaded, out);
+    companies.insert(found->second.account.company_id);
+    const auto children = loaded.children.find(id);
+    if (children == loaded.children.end()) continue;
+    for (const Uuid& child : children->second) {
+      MakeSnapshot(child, plans, loaded, out->add_children());
+    }
   }
   const std::vector<Uuid> company_ids(companies.begin(), companies.end());
   ASSIGN_OR_RETURN(const auto company_rows,

@@ -3,19 +3,11 @@
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
-#include "services/accounts/domain/history.h"
+#include "services/accounts/app/read.h"
+#include "services/accounts/app/resolve.h"
 
 namespace broadbill::accounts {
 namespace {
-
-absl::StatusOr<Uuid> PlanId(db::Tx& tx, const std::string& id_or_code, const std::string& field) {
-  const auto id = Uuid::Parse("pln", id_or_code);
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   tx.Exec("SELECT plan_id FROM plan WHERE plan_id = $1 OR code = $2",
-                           id.ok() ? *id : Uuid(), id_or_code));
-  if (rows.empty()) return InvalidField(field, "there is no plan '" + id_or_code + "'");
-  return rows.Get<Uuid>(0, 0);
-}
 
 absl::Status CheckFree(db::Tx& tx, const IdentifierRow& row) {
   ASSIGN_OR_RETURN(const db::Result taken,
@@ -25,120 +17,6 @@ absl::Status CheckFree(db::Tx& tx, const IdentifierRow& row) {
   if (taken.empty()) return absl::OkStatus();
   return AlreadyExistsError("IDENTIFIER_TAKEN",
                             "'" + row.value + "' belongs to another subscription in those days");
-}
-
-IdentifierRow ReadIdentifier(const pb::Identifier& in, const Uuid& account, const Uuid& item,
-                             CivilDay start, absl::Time now, Violations& violations) {
-  IdentifierRow row;
-  row.account_id = account;
-  row.identifier_id = Uuid::Make(now);
-  row.subscription_id = item;
-  row.kind = in.kind();
-  row.value = in.value();
-  violations.Require(in.kind() != pb::Identifier::KIND_UNSPECIFIED, "identifier.kind",
-                     "is required");
-  violations.Require(!in.value().empty(), "identifier.value", "is required");
-  row.from_date =
-      convert::ReadOptionalDate(in.from_date(), "identifier.from_date", violations).value_or(start);
-  row.to_date = convert::ReadOptionalDate(in.to_date(), "identifier.to_date", violations)
-                    .value_or(CivilDay::max());
-  violations.Require(row.to_date > row.from_date, "identifier.to_date", "must be after from_date");
-  return row;
-}
-
-DiscountRow ReadDiscount(const pb::Discount& in, const Uuid& account, std::optional<Uuid> item,
-                         absl::Time now, Violations& violations) {
-  DiscountRow row;
-  row.account_id = account;
-  row.discount_id = Uuid::Make(now);
-  row.subscription_id = item;
-  row.label = in.label();
-  violations.Require(!in.label().empty(), "discount.label", "is required");
-  if (in.has_percent()) {
-    row.percent = convert::ReadDecimal(in.percent(), "discount.percent", violations);
-    violations.Require(!row.percent->IsNegative() && *row.percent <= Decimal::FromInt(100),
-                       "discount.percent", "must be 0 to 100");
-  } else if (in.has_amount()) {
-    row.amount = convert::ReadDecimal(in.amount(), "discount.amount", violations);
-    violations.Require(!row.amount->IsNegative(), "discount.amount", "must not be negative");
-    // Spreading an amount over an account's lines is not built yet; refusing beats ignoring it.
-    violations.Require(item.has_value(), "discount.subscription_id",
-                       "an amount is taken off one subscription; off the whole account give a "
-                       "percent");
-  } else {
-    violations.Add("discount.value", "percent or amount is required");
-  }
-  row.from_date = convert::ReadOptionalDate(in.from_date(), "discount.from_date", violations);
-  row.to_date = convert::ReadOptionalDate(in.to_date(), "discount.to_date", violations);
-  row.periods = in.periods();
-  row.position = in.position();
-  row.account_code = in.account_code();
-  violations.Require(in.periods() >= 0, "discount.periods", "must not be negative");
-  return row;
-}
-
-absl::StatusOr<ChangeRow> ReadChange(db::Tx& tx, const pb::SubscriptionChange& in,
-                                     const Bundle& bundle, const std::string& who, absl::Time now) {
-  ChangeRow row;
-  row.account_id = bundle.row.account_id;
-  row.subscription_id = bundle.row.subscription_id;
-  row.change_id = Uuid::Make(now);
-  row.created_by = who;
-  row.created_at = now;
-  for (const ChangeRow& change : bundle.changes) {
-    row.entered = std::max(row.entered, change.entered + 1);
-  }
-  Violations violations;
-  row.effective = convert::ReadDate(in.effective_date(), "change.effective_date", violations);
-  if (violations.empty()) {
-    violations.Require(row.effective >= bundle.row.start_date, "change.effective_date",
-                       "must not be before the subscription's start");
-  }
-  const auto positive = [&](const broadbill::common::v1::Decimal& value, const char* field,
-                            bool zero_ok) {
-    const Decimal number = convert::ReadDecimal(value, field, violations);
-    violations.Require(!number.IsNegative() && (zero_ok || !number.IsZero()), field,
-                       zero_ok ? "must not be negative" : "must be more than 0");
-    return number;
-  };
-  switch (in.kind_case()) {
-    case pb::SubscriptionChange::kPlan: {
-      row.kind = static_cast<int16_t>(ChangeKind::kPlan);
-      ASSIGN_OR_RETURN(row.plan_id, PlanId(tx, in.plan().plan_id(), "change.plan.plan_id"));
-      row.keep_price = in.plan().keep_price_override();
-      break;
-    }
-    case pb::SubscriptionChange::kQuantity:
-      row.kind = static_cast<int16_t>(ChangeKind::kQuantity);
-      row.value = positive(in.quantity().quantity(), "change.quantity.quantity", false);
-      break;
-    case pb::SubscriptionChange::kPrice:
-      row.kind = static_cast<int16_t>(ChangeKind::kPrice);
-      row.value = positive(in.price().amount(), "change.price.amount", true);
-      row.reason = in.price().reason();
-      violations.Require(!row.reason.empty(), "change.price.reason", "is required");
-      break;
-    case pb::SubscriptionChange::kClearPrice:
-      row.kind = static_cast<int16_t>(ChangeKind::kClearPrice);
-      break;
-    case pb::SubscriptionChange::kSuspend:
-      row.kind = static_cast<int16_t>(ChangeKind::kSuspend);
-      row.reason = in.suspend().reason();
-      break;
-    case pb::SubscriptionChange::kResume:
-      row.kind = static_cast<int16_t>(ChangeKind::kResume);
-      break;
-    case pb::SubscriptionChange::kCancel:
-      row.kind = static_cast<int16_t>(ChangeKind::kCancel);
-      row.reason = in.cancel().reason();
-      row.no_refund = in.cancel().no_refund();
-      break;
-    default:
-      violations.Add("change.kind", "what changes is required");
-      break;
-  }
-  RETURN_IF_ERROR(violations.ToStatus());
-  return row;
 }
 
 }  // namespace
@@ -170,62 +48,43 @@ absl::StatusOr<pb::Subscription> AccountsApp::Changed(db::Tx& tx, const Uuid& ac
   ASSIGN_OR_RETURN(const std::vector<Bundle> bundles, LoadBundles(tx, {}, {subscription_id}));
   ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
   AddSubscriptionEvent(bundles.front(), plans, account, created, now, events);
-  return ToProto(bundles.front(), plans, Today(account.time_zone));
+  return ToProto(bundles.front(), plans, account, Today(account.time_zone));
+}
+
+absl::StatusOr<Holdings> AccountsApp::LoadHoldings(db::Tx& tx, const Uuid& account_id) {
+  Holdings out;
+  ASSIGN_OR_RETURN(out.account, FindAccount(tx, account_id, true));
+  ASSIGN_OR_RETURN(
+      out.locations,
+      db::Select<LocationRow>(tx, "WHERE account_id = $1 ORDER BY location_id", account_id));
+  ASSIGN_OR_RETURN(out.bundles, LoadBundles(tx, {account_id}, {}));
+  return out;
+}
+
+Entry AccountsApp::EntryOf(const rpc::Context& context, const AccountRow& account) const {
+  return {context.principal.id, clock_.Now(), Today(account.time_zone)};
 }
 
 absl::StatusOr<pb::Subscription> AccountsApp::CreateSubscription(
     const rpc::Context& context, const pb::CreateSubscriptionRequest& request) {
-  const pb::Subscription& in = request.subscription();
+  Violations violations;
+  const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
   return convert::Write<pb::Subscription>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Subscription> {
-        const absl::Time now = clock_.Now();
-        Violations violations;
-        SubscriptionRow row;
-        row.account_id = convert::ReadId("acc", request.account_id(), "account_id", violations);
-        row.subscription_id = Uuid::Make(now);
-        row.external_id = in.external_id();
-        row.location_id = convert::ReadOptionalId("loc", in.location_id(),
-                                                  "subscription.location_id", violations);
-        row.start_date = convert::ReadDate(in.start_date(), "subscription.start_date", violations);
-        row.end_date =
-            convert::ReadOptionalDate(in.end_date(), "subscription.end_date", violations);
-        row.paid_through =
-            convert::ReadOptionalDate(in.paid_through(), "subscription.paid_through", violations);
-        if (in.has_quantity()) {
-          row.quantity = convert::ReadDecimal(in.quantity(), "subscription.quantity", violations);
-          violations.Require(!row.quantity.IsNegative() && !row.quantity.IsZero(),
-                             "subscription.quantity", "must be more than 0");
-        }
-        if (in.has_price_override()) {
-          row.price_override = convert::ReadDecimal(
-              in.price_override().amount(), "subscription.price_override.amount", violations);
-          row.override_reason = in.price_override().reason();
-        }
-        row.months = in.recurrence().months();
-        row.days = in.recurrence().days();
-        row.description = in.description();
-        RETURN_IF_ERROR(violations.ToStatus());
-        RETURN_IF_ERROR(FindAccount(tx, row.account_id, true).status());
-        ASSIGN_OR_RETURN(row.plan_id, PlanId(tx, in.plan_id(), "subscription.plan_id"));
-        RETURN_IF_ERROR(db::InsertOne(tx, row).status());
-        std::vector<IdentifierRow> identifiers;
-        std::vector<DiscountRow> discounts;
-        for (const pb::Identifier& identifier : in.identifiers()) {
-          identifiers.push_back(ReadIdentifier(identifier, row.account_id, row.subscription_id,
-                                               row.start_date, now, violations));
-        }
-        for (const pb::Discount& discount : in.discounts()) {
-          discounts.push_back(
-              ReadDiscount(discount, row.account_id, row.subscription_id, now, violations));
-        }
-        RETURN_IF_ERROR(violations.ToStatus());
-        for (const IdentifierRow& identifier : identifiers) {
+        ASSIGN_OR_RETURN(const Holdings holdings, LoadHoldings(tx, account));
+        ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
+        ASSIGN_OR_RETURN(const Bundle bundle,
+                         ReadSubscription(request.subscription(), holdings, plans,
+                                          EntryOf(context, holdings.account)));
+        for (const IdentifierRow& identifier : bundle.identifiers) {
           RETURN_IF_ERROR(CheckFree(tx, identifier));
         }
-        RETURN_IF_ERROR(db::Insert(tx, identifiers).status());
-        RETURN_IF_ERROR(db::Insert(tx, discounts).status());
-        return Changed(tx, row.account_id, row.subscription_id, true, events);
+        RETURN_IF_ERROR(db::InsertOne(tx, bundle.row).status());
+        RETURN_IF_ERROR(db::Insert(tx, bundle.identifiers).status());
+        RETURN_IF_ERROR(db::Insert(tx, bundle.discounts).status());
+        return Changed(tx, account, bundle.row.subscription_id, true, events);
       });
 }
 
@@ -235,7 +94,7 @@ absl::StatusOr<pb::Subscription> AccountsApp::GetSubscription(
   ASSIGN_OR_RETURN(const Bundle bundle, FindBundle(tx, request.subscription_id()));
   ASSIGN_OR_RETURN(const AccountRow account, FindAccount(tx, bundle.row.account_id, false));
   ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
-  return ToProto(bundle, plans, Today(account.time_zone));
+  return ToProto(bundle, plans, account, Today(account.time_zone));
 }
 
 absl::StatusOr<pb::ListSubscriptionsResponse> AccountsApp::ListSubscriptions(
@@ -261,7 +120,7 @@ absl::StatusOr<pb::ListSubscriptionsResponse> AccountsApp::ListSubscriptions(
   pb::ListSubscriptionsResponse response;
   for (const Bundle& bundle : bundles) {
     ASSIGN_OR_RETURN(const AccountRow account, FindAccount(tx, bundle.row.account_id, false));
-    *response.add_subscriptions() = ToProto(bundle, plans, Today(account.time_zone));
+    *response.add_subscriptions() = ToProto(bundle, plans, account, Today(account.time_zone));
   }
   return response;
 }
@@ -271,13 +130,15 @@ absl::StatusOr<pb::Subscription> AccountsApp::CreateSubscriptionChange(
   return convert::Write<pb::Subscription>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Subscription> {
-        ASSIGN_OR_RETURN(Bundle bundle, FindBundle(tx, request.subscription_id()));
-        RETURN_IF_ERROR(FindAccount(tx, bundle.row.account_id, true).status());
+        ASSIGN_OR_RETURN(const Bundle found, FindBundle(tx, request.subscription_id()));
+        ASSIGN_OR_RETURN(const Holdings holdings, LoadHoldings(tx, found.row.account_id));
+        ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
+        const Bundle& bundle = *Among(holdings.bundles)(found.row.subscription_id);
         if (!request.etag().empty() && request.etag() != std::to_string(bundle.row.version)) {
           return AbortedError("ETAG_MISMATCH", "it was changed meanwhile; read it again");
         }
-        ASSIGN_OR_RETURN(const ChangeRow row, ReadChange(tx, request.change(), bundle,
-                                                         context.principal.id, clock_.Now()));
+        ASSIGN_OR_RETURN(const ChangeRow row, ReadChange(request.change(), bundle, holdings, plans,
+                                                         EntryOf(context, holdings.account)));
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
         return Changed(tx, row.account_id, row.subscription_id, false, events);
       });
@@ -288,11 +149,18 @@ absl::StatusOr<pb::Subscription> AccountsApp::RevokeSubscriptionChange(
   return convert::Write<pb::Subscription>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Subscription> {
-        ASSIGN_OR_RETURN(const Bundle bundle, FindBundle(tx, request.subscription_id()));
+        ASSIGN_OR_RETURN(Bundle bundle, FindBundle(tx, request.subscription_id()));
         Violations violations;
         const Uuid change = convert::ReadId("chg", request.change_id(), "change_id", violations);
         RETURN_IF_ERROR(violations.ToStatus());
         RETURN_IF_ERROR(FindAccount(tx, bundle.row.account_id, true).status());
+        ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
+        if (!request.etag().empty() && request.etag() != std::to_string(bundle.row.version)) {
+          return AbortedError("ETAG_MISMATCH", "it was changed meanwhile; read it again");
+        }
+        std::erase_if(bundle.changes,
+                      [&](const ChangeRow& row) { return row.change_id == change; });
+        RETURN_IF_ERROR(CheckHistory(ToHistory(bundle), LimitsIn(plans)));
         ASSIGN_OR_RETURN(const db::Result gone,
                          tx.Exec("DELETE FROM subscription_change WHERE account_id = $1 AND "
                                  "subscription_id = $2 AND change_id = $3",
@@ -314,7 +182,10 @@ absl::StatusOr<pb::Discount> AccountsApp::CreateDiscount(const rpc::Context& con
         const DiscountRow row =
             ReadDiscount(request.discount(), account, item, clock_.Now(), violations);
         RETURN_IF_ERROR(violations.ToStatus());
-        RETURN_IF_ERROR(FindAccount(tx, account, true).status());
+        ASSIGN_OR_RETURN(const Holdings holdings, LoadHoldings(tx, account));
+        if (item.has_value() && Among(holdings.bundles)(*item) == nullptr) {
+          return InvalidField("discount.subscription_id", "the account has no such subscription");
+        }
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
         if (item.has_value()) {
           RETURN_IF_ERROR(Changed(tx, account, *item, false, events).status());
@@ -386,7 +257,7 @@ absl::StatusOr<pb::ServiceState> AccountsApp::AcknowledgeServiceState(
                             .status());
         ASSIGN_OR_RETURN(const AccountRow account, FindAccount(tx, bundle.row.account_id, false));
         ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
-        return ToProto(bundle, plans, Today(account.time_zone)).service_state();
+        return ToProto(bundle, plans, account, Today(account.time_zone)).service_state();
       });
 }
 

@@ -25,6 +25,67 @@ void NormaliseProration(pb::Proration* proration) {
   proration->set_cancel(fill(proration->cancel()));
 }
 
+void RequireRange(int32_t value, int32_t from, int32_t to, const std::string& field,
+                  Violations& violations) {
+  violations.Require(value >= from && value <= to, field,
+                     "must be " + std::to_string(from) + " to " + std::to_string(to));
+}
+
+void RequirePositive(const broadbill::common::v1::Decimal& value, const std::string& field,
+                     Violations& violations) {
+  const Decimal number = convert::ReadDecimal(value, field, violations);
+  violations.Require(!number.IsNegative() && !number.IsZero(), field, "must be more than 0");
+}
+
+void CheckContract(const pb::Contract& contract, Violations& violations) {
+  RequireRange(contract.months(), 1, 120, "plan.contract.months", violations);
+  RequireRange(contract.renewal_months(), 0, 120, "plan.contract.renewal_months", violations);
+  RequireRange(contract.notice_days(), 0, 365, "plan.contract.notice_days", violations);
+  if (contract.early_termination() == pb::Contract::FIXED ||
+      contract.early_termination() == pb::Contract::REMAINING_MONTHS) {
+    RequirePositive(contract.fee_amount(), "plan.contract.fee_amount", violations);
+  }
+}
+
+void CheckLoyalty(const pb::Plan& plan, Violations& violations) {
+  int32_t before = 0;
+  for (const pb::LoyaltyStep& step : plan.loyalty()) {
+    RequireRange(step.after_months(), 1, 600, "plan.loyalty.after_months", violations);
+    violations.Require(step.after_months() > before, "plan.loyalty.after_months", "must ascend");
+    before = step.after_months();
+    const Decimal percent =
+        convert::ReadDecimal(step.percent(), "plan.loyalty.percent", violations);
+    violations.Require(
+        !percent.IsNegative() && !percent.IsZero() && percent <= Decimal::FromInt(100),
+        "plan.loyalty.percent", "must be more than 0, at most 100");
+  }
+}
+
+// What binds and what rewards a customer.
+void NormaliseTerms(pb::Plan& plan, Violations& violations) {
+  if (plan.first_invoice() == pb::FIRST_INVOICE_UNSPECIFIED) plan.set_first_invoice(pb::PRORATE);
+  if (plan.has_contract()) {
+    if (plan.contract().early_termination() == pb::Contract::EARLY_TERMINATION_UNSPECIFIED) {
+      plan.mutable_contract()->set_early_termination(pb::Contract::NO_FEE);
+    }
+    CheckContract(plan.contract(), violations);
+  }
+  if (plan.has_setup_fee()) {
+    RequirePositive(plan.setup_fee().amount(), "plan.setup_fee.amount", violations);
+  }
+  RequireRange(plan.free_periods(), 0, 60, "plan.free_periods", violations);
+  if (plan.has_seasonal_hold()) {
+    const pb::SeasonalHold& hold = plan.seasonal_hold();
+    RequireRange(hold.min_days(), 0, 366, "plan.seasonal_hold.min_days", violations);
+    RequireRange(hold.max_days_per_year(), 0, 366, "plan.seasonal_hold.max_days_per_year",
+                 violations);
+    RequireRange(hold.max_per_year(), 0, 366, "plan.seasonal_hold.max_per_year", violations);
+    violations.Require(hold.max_days_per_year() == 0 || hold.min_days() <= hold.max_days_per_year(),
+                       "plan.seasonal_hold.min_days", "must not be more than max_days_per_year");
+  }
+  CheckLoyalty(plan, violations);
+}
+
 }  // namespace
 
 AccountRow ReadAccount(const pb::Account& in, const pb::Company& company, absl::Time now,
@@ -109,8 +170,8 @@ void NormalisePlan(pb::Plan& plan, const std::string& default_currency, Violatio
                      "must give months or days, not both");
   violations.Require(recurrence->months() >= 0 && recurrence->months() <= 60,
                      "plan.recurrence.months", "must be 1 to 60");
-  violations.Require(recurrence->days() >= 0 && recurrence->days() <= 3660, "plan.recurrence.days",
-                     "must be 1 to 3660");
+  violations.Require(recurrence->days() >= 0 && recurrence->days() <= 366, "plan.recurrence.days",
+                     "must be 1 to 366");
   NormaliseProration(plan.mutable_proration());
   if (plan.suspension().mode() == pb::SuspensionPolicy::MODE_UNSPECIFIED) {
     plan.mutable_suspension()->set_mode(pb::SuspensionPolicy::KEEP);
@@ -126,6 +187,7 @@ void NormalisePlan(pb::Plan& plan, const std::string& default_currency, Violatio
   if (plan.has_term_discount_percent()) {
     CheckDecimal(plan.term_discount_percent(), "plan.term_discount_percent", violations);
   }
+  NormaliseTerms(plan, violations);
   if (plan.has_usage()) {
     auto* usage = plan.mutable_usage();
     if (usage->meter().empty()) usage->set_meter("data");

@@ -7,14 +7,6 @@
 namespace broadbill::accounts {
 namespace {
 
-Decimal PriceOn(const PriceBook& book, CivilDay day) {
-  Decimal out = book.empty() ? Decimal() : book.front().amount;
-  for (const PriceFrom& price : book) {
-    if (price.valid_from <= day) out = price.amount;
-  }
-  return out;
-}
-
 const PriceBook& BookOf(const std::vector<std::pair<Uuid, PriceBook>>& books, const Uuid& plan) {
   static const PriceBook kNone;
   for (const auto& [id, book] : books) {
@@ -29,6 +21,7 @@ struct State {
   Decimal quantity;
   std::optional<Decimal> override_price;
   bool suspended = false;
+  Uuid location_id;
 };
 
 void Apply(const Change& change, State& state) {
@@ -52,6 +45,9 @@ void Apply(const Change& change, State& state) {
     case ChangeKind::kResume:
       state.suspended = false;
       break;
+    case ChangeKind::kMove:
+      state.location_id = change.location_id;
+      break;
     case ChangeKind::kCancel:
       break;
   }
@@ -64,6 +60,7 @@ Segment MakeSegment(const State& state, const std::vector<std::pair<Uuid, PriceB
   out.suspended = state.suspended;
   out.plan_id = state.plan_id;
   out.quantity = state.quantity;
+  out.location_id = state.location_id;
   out.overridden = state.override_price.has_value();
   out.price =
       out.overridden ? *state.override_price : PriceOn(BookOf(books, state.plan_id), days.start);
@@ -74,26 +71,46 @@ Cause CauseOf(const Segment& before, const Segment& now) {
   if (before.plan_id != now.plan_id) return Cause::kPlan;
   if (before.price != now.price) return Cause::kPrice;
   if (before.quantity != now.quantity) return Cause::kQuantity;
-  return now.suspended ? Cause::kSuspend : Cause::kResume;
+  if (before.suspended != now.suspended) return now.suspended ? Cause::kSuspend : Cause::kResume;
+  if (before.location_id != now.location_id) return Cause::kMove;
+  return Cause::kPrice;  // the same price, now the subscription's own or the plan's again
 }
 
 bool Same(const Segment& a, const Segment& b) {
   return a.plan_id == b.plan_id && a.price == b.price && a.quantity == b.quantity &&
-         a.suspended == b.suspended && a.overridden == b.overridden;
+         a.suspended == b.suspended && a.overridden == b.overridden &&
+         a.location_id == b.location_id;
 }
 
 }  // namespace
 
-std::vector<Segment> MakeSegments(const History& history,
-                                  const std::vector<std::pair<Uuid, PriceBook>>& books) {
-  std::vector<Change> changes = history.changes;
+Decimal PriceOn(const PriceBook& book, CivilDay day) {
+  Decimal out = book.empty() ? Decimal() : book.front().amount;
+  for (const PriceFrom& price : book) {
+    if (price.valid_from <= day) out = price.amount;
+  }
+  return out;
+}
+
+std::vector<Change> InOrder(std::vector<Change> changes) {
   std::stable_sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
     return std::tie(a.effective, a.entered) < std::tie(b.effective, b.entered);
   });
+  return changes;
+}
+
+CivilDay EndOf(const History& history) {
   CivilDay end = history.end.value_or(CivilDay::max());
-  for (const Change& change : changes) {
+  for (const Change& change : history.changes) {
     if (change.kind == ChangeKind::kCancel) end = std::min(end, change.effective);
   }
+  return end;
+}
+
+std::vector<Segment> MakeSegments(const History& history,
+                                  const std::vector<std::pair<Uuid, PriceBook>>& books) {
+  const std::vector<Change> changes = InOrder(history.changes);
+  const CivilDay end = EndOf(history);
   std::vector<Segment> out;
   if (end <= history.start) return out;
   // Days on which something may begin: changes, and new prices of any plan it ever had.
@@ -104,7 +121,8 @@ std::vector<Segment> MakeSegments(const History& history,
       if (price.valid_from > history.start) days.insert(price.valid_from);
     }
   }
-  State state{history.plan_id, history.quantity, history.price_override, false};
+  State state{history.plan_id, history.quantity, history.price_override, false,
+              history.location_id};
   size_t next = 0;
   for (auto day = days.begin(); day != days.end() && *day < end; ++day) {
     while (next < changes.size() && changes[next].effective <= *day) Apply(changes[next++], state);

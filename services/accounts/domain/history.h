@@ -22,6 +22,7 @@ enum class ChangeKind : int16_t {
   kSuspend = 5,
   kResume = 6,
   kCancel = 7,
+  kMove = 8,
 };
 
 struct Change {
@@ -31,6 +32,8 @@ struct Change {
   Uuid plan_id;             // kPlan
   bool keep_price = false;  // kPlan: an override survives
   Decimal value;            // kQuantity, kPrice
+  Uuid location_id = {};    // kMove
+  bool seasonal = false;    // kSuspend: a hold that the customer asked for
 };
 
 struct PriceFrom {
@@ -45,10 +48,19 @@ struct History {
   Decimal quantity = Decimal::FromInt(1);
   std::optional<Decimal> price_override;
   std::vector<Change> changes;
+  Uuid location_id = {};  // nil: none
 };
 
 // What made a segment begin, in the order that decides when several things happen on one day.
-enum class Cause : int16_t { kStart = 1, kPlan, kPrice, kQuantity, kSuspend, kResume };
+enum class Cause : int16_t {
+  kStart = 1,
+  kPlan = 2,
+  kQuantity = 3,
+  kPrice = 4,
+  kSuspend = 5,
+  kResume = 6,
+  kMove = 7,
+};
 
 struct Segment {
   DateInterval days;  // end = CivilDay::max() while open
@@ -58,10 +70,17 @@ struct Segment {
   Decimal price;
   Decimal quantity;
   bool overridden = false;
+  Uuid location_id = {};
 };
+
+// Changes in the order they hold: by date, then by entry.
+std::vector<Change> InOrder(std::vector<Change> changes);
+// The first day without service: the agreed end or the earliest cancellation; max() while open.
+CivilDay EndOf(const History& history);
 
 // Prices of a plan in order of valid_from; the first also holds before its day.
 using PriceBook = std::vector<PriceFrom>;
+Decimal PriceOn(const PriceBook& book, CivilDay day);
 
 // `prices_of` gives a plan's price book. Empty when the subscription ends before it starts.
 template <class PricesOf>

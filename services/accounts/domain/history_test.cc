@@ -38,7 +38,7 @@ TEST_CASE("history becomes segments") {
   history.start = March(10);
   history.plan_id = Plan(1);
   CHECK(Text(Segments(history, Prices)) ==
-        "2026-03-10..2026-05-01 49.99x1 1\n2026-05-01.. 54.99x1 3\n");
+        "2026-03-10..2026-05-01 49.99x1 1\n2026-05-01.. 54.99x1 4\n");
   history.changes = {
       {March(20), 1, ChangeKind::kPlan, Plan(2), false, {}},
       {March(25), 2, ChangeKind::kQuantity, {}, false, Dec("3")},
@@ -48,7 +48,7 @@ TEST_CASE("history becomes segments") {
   };
   const std::string expected =
       "2026-03-10..2026-03-20 49.99x1 1\n2026-03-20..2026-03-25 79.99x1 2\n"
-      "2026-03-25..2026-03-28 79.99x3 4\n2026-03-28..2026-03-30 79.99x3 suspended 5\n"
+      "2026-03-25..2026-03-28 79.99x3 3\n2026-03-28..2026-03-30 79.99x3 suspended 5\n"
       "2026-03-30..2026-04-05 79.99x3 6\n";
   CHECK(Text(Segments(history, Prices)) == expected);
   std::mt19937 random(5);
@@ -67,7 +67,7 @@ TEST_CASE("overrides, changes before the start, ends before the start") {
                      {March(15), 2, ChangeKind::kPlan, Plan(2), true, {}},
                      {March(16), 3, ChangeKind::kClearPrice, {}, false, {}}};
   CHECK(Text(Segments(history, Prices)) ==
-        "2026-03-10..2026-03-15 40x2 1\n2026-03-15..2026-03-16 40x2 2\n2026-03-16.. 79.99x2 3\n");
+        "2026-03-10..2026-03-15 40x2 1\n2026-03-15..2026-03-16 40x2 2\n2026-03-16.. 79.99x2 4\n");
   history.end = March(10);
   CHECK(Segments(history, Prices).empty());
 }

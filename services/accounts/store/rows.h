@@ -119,6 +119,8 @@ struct SubscriptionRow {
   int64_t version = 1;
   int32_t acknowledged = 0;
   std::optional<absl::Time> acknowledged_at;
+  std::optional<Uuid> coterminous_with;
+  bool setup_fee_waived = false;
   static constexpr char kTable[] = "subscription";
   static constexpr auto Columns() {
     using R = SubscriptionRow;
@@ -132,7 +134,9 @@ struct SubscriptionRow {
         db::Col("days", &R::days), db::Col("paid_through", &R::paid_through),
         db::Col("description", &R::description), db::Col("no_refund", &R::no_refund),
         db::Col("version", &R::version), db::Col("acknowledged", &R::acknowledged),
-        db::Col("acknowledged_at", &R::acknowledged_at));
+        db::Col("acknowledged_at", &R::acknowledged_at),
+        db::Col("coterminous_with", &R::coterminous_with),
+        db::Col("setup_fee_waived", &R::setup_fee_waived));
   }
 };
 
@@ -148,6 +152,7 @@ struct ChangeRow {
   bool no_refund = false;
   std::string created_by;
   absl::Time created_at;
+  std::optional<Uuid> location_id;
   static constexpr char kTable[] = "subscription_change";
   static constexpr auto Columns() {
     using R = ChangeRow;
@@ -157,7 +162,8 @@ struct ChangeRow {
         db::Col("entered", &R::entered), db::Col("kind", &R::kind), db::Col("plan_id", &R::plan_id),
         db::Col("keep_price", &R::keep_price), db::Col("value", &R::value),
         db::Col("reason", &R::reason), db::Col("no_refund", &R::no_refund),
-        db::Col("created_by", &R::created_by), db::Col("created_at", &R::created_at));
+        db::Col("created_by", &R::created_by), db::Col("created_at", &R::created_at),
+        db::Col("location_id", &R::location_id));
   }
 };
 

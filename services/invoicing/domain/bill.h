@@ -20,7 +20,7 @@
 
 namespace broadbill::invoicing {
 
-enum class Cause { kStart = 1, kPlan, kPrice, kQuantity, kSuspend, kResume };
+enum class Cause { kStart = 1, kPlan, kQuantity, kPrice, kSuspend, kResume };
 enum class SuspensionMode { kKeep, kStop, kHold };
 
 struct Terms {

@@ -25,6 +25,8 @@
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/broadbill/imports.h"
+#include "tests/scenarios/runner/catalogue.h"
+#include "tests/scenarios/runner/reader.h"
 #include "tests/scenarios/runner/reports.h"
 #include "tests/scenarios/runner/world.h"
 
@@ -60,36 +62,6 @@ std::vector<std::string> Words(const std::string& line) {
   if (any) out.push_back(word);
   return out;
 }
-
-// One statement being read: words in order, options by name ("cycle 1").
-class Reader {
- public:
-  explicit Reader(std::vector<std::string> words) : words_(std::move(words)) {}
-
-  bool done() const { return at_ >= words_.size(); }
-  std::string Peek() const { return done() ? "" : words_[at_]; }
-  absl::StatusOr<std::string> Next(const char* what) {
-    if (done()) return InvalidArgumentError("SYNTAX", absl::StrCat("expected ", what));
-    return words_[at_++];
-  }
-  bool Take(const std::string& word) {
-    if (Peek() != word) return false;
-    ++at_;
-    return true;
-  }
-  absl::StatusOr<CivilDay> Day() {
-    ASSIGN_OR_RETURN(const std::string text, Next("a date"));
-    return ParseDate(text);
-  }
-  absl::Status End() const {
-    if (done()) return absl::OkStatus();
-    return InvalidArgumentError("SYNTAX", "unknown word '" + Peek() + "'");
-  }
-
- private:
-  std::vector<std::string> words_;
-  size_t at_ = 0;
-};
 
 class Scenario {
  public:
@@ -147,7 +119,8 @@ class Scenario {
         {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry},
         {"void", &Scenario::Void},         {"cancel", &Scenario::Cancel},
         {"post", &Scenario::Post},         {"credit", &Scenario::Credit},
-        {"refund", &Scenario::Refund}};
+        {"refund", &Scenario::Refund},     {"location", &Scenario::Location},
+        {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -279,7 +252,8 @@ class Scenario {
         plan->mutable_voice()->add_deck_codes(deck);
       }
     } else {
-      plan->set_name(word);
+      ASSIGN_OR_RETURN(const bool taken, ReadPlanTerms(word, r, plan));
+      if (!taken) plan->set_name(word);
     }
     return absl::OkStatus();
   }
@@ -319,6 +293,9 @@ class Scenario {
         account->set_currency_code(value);
       } else if (word == "group") {
         account->set_group(value);
+      } else if (word == "payer") {
+        ASSIGN_OR_RETURN(*account->mutable_parent_account_id(),
+                         Id(world_.accounts, value, "account"));
       } else if (word == "email") {
         auto* contact = account->add_contacts();
         contact->set_email(value);
@@ -345,86 +322,11 @@ class Scenario {
     return absl::OkStatus();
   }
 
-  // subscribe A1 fibre_500 [as S1] from 2026-03-10 [quantity 2] [price 40] [to 2026-05-15]
-  //   [radius ann] [did +16125550142] [paid-through 2026-06-01]
-  absl::Status Subscribe(Reader& r) {
-    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
-    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
-    ASSIGN_OR_RETURN(const std::string plan, r.Next("a plan"));
-    accounts::CreateSubscriptionRequest request;
-    request.set_account_id(account);
-    accounts::Subscription* subscription = request.mutable_subscription();
-    subscription->set_plan_id(plan);
-    subscription->set_location_id(world_.locations[name]);
-    std::string called = name;
-    while (!r.done()) {
-      ASSIGN_OR_RETURN(const std::string word, r.Next("an option"));
-      ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
-      const auto day = ParseDate(value);
-      if (word == "as") {
-        called = value;
-      } else if (word == "from" && day.ok()) {
-        *subscription->mutable_start_date() = convert::ToProto(*day);
-      } else if (word == "to" && day.ok()) {
-        *subscription->mutable_end_date() = convert::ToProto(*day);
-      } else if (word == "paid-through" && day.ok()) {
-        *subscription->mutable_paid_through() = convert::ToProto(*day);
-      } else if (word == "quantity") {
-        subscription->mutable_quantity()->set_value(value);
-      } else if (word == "price") {
-        subscription->mutable_price_override()->mutable_amount()->set_value(value);
-        subscription->mutable_price_override()->set_reason("scenario");
-      } else if (word == "radius" || word == "did") {
-        auto* identifier = subscription->add_identifiers();
-        identifier->set_kind(word == "did" ? accounts::Identifier::DID
-                                           : accounts::Identifier::RADIUS_USERNAME);
-        identifier->set_value(value);
-      } else {
-        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
-      }
-    }
-    ASSIGN_OR_RETURN(const auto made,
-                     world_.Call<accounts::Subscription>(
-                         "broadbill.accounts.v1.Accounts/CreateSubscription", request));
-    world_.subscriptions[called] = made.subscription_id();
-    return absl::OkStatus();
-  }
-
-  // change S1 plan fibre_1000 on 2026-03-20 | quantity 3 | price 40 | suspend | resume |
-  //   cancel [no-refund] … on DATE
-  absl::Status Change(Reader& r) {
-    ASSIGN_OR_RETURN(const std::string name, r.Next("a subscription"));
-    accounts::CreateSubscriptionChangeRequest request;
-    ASSIGN_OR_RETURN(*request.mutable_subscription_id(),
-                     Id(world_.subscriptions, name, "subscription"));
-    accounts::SubscriptionChange* change = request.mutable_change();
-    ASSIGN_OR_RETURN(const std::string kind, r.Next("what changes"));
-    if (kind == "plan") {
-      ASSIGN_OR_RETURN(*change->mutable_plan()->mutable_plan_id(), r.Next("a plan"));
-    } else if (kind == "quantity") {
-      ASSIGN_OR_RETURN(*change->mutable_quantity()->mutable_quantity()->mutable_value(),
-                       r.Next("a quantity"));
-    } else if (kind == "price") {
-      ASSIGN_OR_RETURN(*change->mutable_price()->mutable_amount()->mutable_value(),
-                       r.Next("a price"));
-      change->mutable_price()->set_reason("scenario");
-    } else if (kind == "suspend") {
-      change->mutable_suspend()->set_reason("scenario");
-    } else if (kind == "resume") {
-      change->mutable_resume();
-    } else if (kind == "cancel") {
-      change->mutable_cancel()->set_no_refund(r.Take("no-refund"));
-    } else {
-      return InvalidArgumentError("SYNTAX", "unknown change '" + kind + "'");
-    }
-    if (!r.Take("on")) return InvalidArgumentError("SYNTAX", "expected 'on DATE'");
-    ASSIGN_OR_RETURN(const CivilDay day, r.Day());
-    *change->mutable_effective_date() = convert::ToProto(day);
-    return world_
-        .Call<accounts::Subscription>("broadbill.accounts.v1.Accounts/CreateSubscriptionChange",
-                                      request)
-        .status();
-  }
+  absl::Status Subscribe(Reader& r) { return scenarios::Subscribe(world_, r); }
+  absl::Status Change(Reader& r) { return scenarios::Change(world_, r); }
+  absl::Status Location(Reader& r) { return scenarios::AddLocation(world_, r); }
+  absl::Status Prices(Reader& r) { return scenarios::ChangePrices(world_, r); }
+  absl::Status Payer(Reader& r) { return scenarios::SetPayer(world_, r); }
 
   // discount S1 "Welcome" 20% [from DATE] [to DATE] [periods 3]   or 5.00 instead of a percentage
   absl::Status Discount(Reader& r) {
@@ -798,6 +700,12 @@ class Scenario {
     if (what == "ledger") return ExpectLedger(r);
     if (what == "collected" || what == "declined") return ExpectCollected(what, r);
     if (what == "mail") return ExpectMail(r);
+    if (what == "term" || what == "changed") {
+      ASSIGN_OR_RETURN(const std::string found,
+                       what == "term" ? ExpectTerm(world_, r) : ExpectChanged(world_, r));
+      if (!found.empty()) Report(line_ + 1, found);
+      return absl::OkStatus();
+    }
     if (what == "late-fees") return ExpectCount(r, collected_.late_fees());
     if (what == "reminders") return ExpectCount(r, collected_.reminders());
     if (IsReport(what)) return ExpectReports(what, r);
