@@ -9,6 +9,7 @@
 #include "services/invoicing/app/clients/snapshots.h"
 #include "services/invoicing/app/phases.h"
 #include "services/invoicing/app/work.h"
+#include "services/invoicing/domain/schedule.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -101,7 +102,8 @@ void AddCharge(const ChargeRow& charge, AccountWork& one) {
 // none falls due soon.
 bool MayWait(const AccountWork& one, CivilDay as_of) {
   return !one.due && std::any_of(one.items.begin(), one.items.end(), [&](const Item& item) {
-    return DueWithin(item, one.schedules, as_of, one.snapshot->bill_ahead_days(), kSoon);
+    return NextDue(item, one.schedules, DateSet(), as_of, one.snapshot->bill_ahead_days(), kSoon)
+        .has_value();
   });
 }
 

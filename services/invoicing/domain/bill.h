@@ -20,8 +20,11 @@
 
 namespace broadbill::invoicing {
 
-enum class Cause { kStart = 1, kPlan, kQuantity, kPrice, kSuspend, kResume };
+enum class Cause { kStart = 1, kPlan, kQuantity, kPrice, kSuspend, kResume, kMove };
 enum class SuspensionMode { kKeep, kStop, kHold };
+// What the first invoice of an item holds: the days up to the first boundary; those and the whole
+// period after it; or a whole period from the start, and then the days up to the next boundary.
+enum class FirstInvoice { kProrate, kProrateAndNext, kFullThenStub };
 
 struct Terms {
   std::string plan_code;
@@ -39,6 +42,7 @@ struct Terms {
   Decimal hold_price;
   Decimal term_discount_percent;
   bool bill_changes_now = false;
+  FirstInvoice first_invoice = FirstInvoice::kProrate;
 };
 
 struct Segment {
@@ -46,6 +50,7 @@ struct Segment {
   Cause cause = Cause::kStart;
   bool suspended = false;
   Terms terms;
+  std::optional<Uuid> location_id = {};  // where it is delivered in these days; none: the item's
 };
 
 struct Discount {
@@ -61,6 +66,7 @@ struct Item {
   Uuid item_id;
   std::optional<Uuid> location_id;
   std::optional<CivilDay> paid_through;  // days before it are covered elsewhere
+  std::optional<CivilDay> anchor_date;   // a boundary of its periods instead of the rule's
   bool no_refund = false;
   std::vector<Segment> segments;
   std::vector<Discount> discounts;
@@ -82,6 +88,8 @@ struct DiscountValue {
   std::string label;
   std::string account_code;
   int64_t value = 0;
+  DateInterval days = {};  // of the piece, on which it holds
+  std::string basis = {};  // of a whole period: "79.99 × 20 %", "5"
   bool operator==(const DiscountValue&) const = default;
 };
 
@@ -141,19 +149,24 @@ struct ItemBill {
   bool now = false;             // a correction may not wait for the next cycle invoice
 };
 
-// Bills one item as of a date. `ahead` days before its start an advance period is due. OUT_OF_RANGE
-// when an amount cannot be computed exactly.
+// What an account is billed by, apart from its items.
+struct AccountTerms {
+  Schedules schedules;
+  std::vector<Discount> discounts = {};  // of the whole account, after the items' own
+  int ahead = 0;                         // days before its start an advance period is due
+  int exponent = 2;                      // of the currency
+};
+
+// Bills the items of one account as of a date; `covered` holds the state of each item, in order.
+// OUT_OF_RANGE when an amount cannot be computed exactly.
+absl::StatusOr<std::vector<ItemBill>> BillAccount(
+    const std::vector<Item>& items, const AccountTerms& terms,
+    const std::vector<const std::vector<Piece>*>& covered, CivilDay as_of);
+
+// The same for one item of an account without discounts of its own.
 absl::StatusOr<ItemBill> BillItem(const Item& item, const Schedules& schedules,
                                   const std::vector<Piece>& covered, CivilDay as_of, int ahead,
                                   int currency_exponent);
-
-// Whether a new period of the item falls due within `days` days after the as-of date.
-bool DueWithin(const Item& item, const Schedules& schedules, CivilDay as_of, int ahead, int days);
-
-// The monthly usage periods of an item that ended by `as_of`, the last `count` of them, oldest
-// first: whole periods of its schedule.
-std::vector<DateInterval> ClosedUsagePeriods(const Item& item, const Schedules& schedules,
-                                             CivilDay as_of, int count);
 
 // The days of pieces.
 DateSet CoveredDays(const std::vector<Piece>& pieces);

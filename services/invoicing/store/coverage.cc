@@ -8,7 +8,7 @@
 namespace broadbill::invoicing {
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;  // 1: discounts without days and basis
 
 class Writer {
  public:
@@ -80,6 +80,9 @@ std::string EncodePieces(const std::vector<Piece>& pieces) {
       w.Text(discount.label);
       w.Text(discount.account_code);
       w.Int(discount.value);
+      w.Day(discount.days.start);
+      w.Day(discount.days.end);
+      w.Text(discount.basis);
     }
   }
   return w.out;
@@ -87,7 +90,8 @@ std::string EncodePieces(const std::vector<Piece>& pieces) {
 
 std::vector<Piece> DecodePieces(std::string_view bytes) {
   std::vector<Piece> out;
-  if (bytes.empty() || bytes[0] != kVersion) return out;
+  if (bytes.empty() || bytes[0] < 1 || bytes[0] > kVersion) return out;
+  const bool dated = bytes[0] > 1;
   Reader r(bytes.substr(1));
   while (!r.done()) {
     Piece piece;
@@ -118,6 +122,11 @@ std::vector<Piece> DecodePieces(std::string_view bytes) {
       discount.label = r.Text();
       discount.account_code = r.Text();
       discount.value = r.Int();
+      if (dated) {
+        discount.days.start = r.Day();
+        discount.days.end = r.Day();
+        discount.basis = r.Text();
+      }
       piece.discounts.push_back(std::move(discount));
     }
     out.push_back(std::move(piece));

@@ -56,6 +56,10 @@ Terms ToTerms(const accounts::Terms& in) {
   out.hold_price = ToDecimal(in.suspension().hold_price());
   out.term_discount_percent = ToDecimal(in.term_discount_percent());
   out.bill_changes_now = in.bill_changes_now();
+  out.first_invoice = in.first_invoice() == accounts::PRORATE_AND_NEXT
+                          ? FirstInvoice::kProrateAndNext
+                      : in.first_invoice() == accounts::FULL_THEN_STUB ? FirstInvoice::kFullThenStub
+                                                                       : FirstInvoice::kProrate;
   return out;
 }
 
@@ -79,6 +83,7 @@ Item ToItem(
   const auto location = Uuid::Parse("loc", in.location_id());
   if (location.ok()) out.location_id = *location;
   if (in.has_paid_through()) out.paid_through = ToDay(in.paid_through(), CivilDay::min());
+  if (in.has_anchor_date()) out.anchor_date = ToDay(in.anchor_date(), CivilDay::min());
   out.no_refund = in.no_refund();
   for (const accounts::Segment& segment : in.segments()) {
     out.segments.push_back(
@@ -86,6 +91,8 @@ Item ToItem(
          static_cast<Cause>(segment.cause()),
          segment.suspended(),
          ToTerms(segment.terms())});
+    const auto delivered = Uuid::Parse("loc", segment.location_id());
+    if (delivered.ok()) out.segments.back().location_id = *delivered;
   }
   const auto add = [&](const accounts::SnapshotDiscount& discount) {
     Discount to;

@@ -10,6 +10,7 @@
 #include "libs/status/macros.h"
 #include "services/invoicing/app/clients/snapshots.h"
 #include "services/invoicing/app/work.h"
+#include "services/invoicing/domain/schedule.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -46,14 +47,14 @@ void AddQuery(const AccountWork& one, const accounts::SnapshotItem& item, const 
 }
 
 // The stretches of one closed period: segments of the same plan are one.
-void AskPeriod(AccountWork& one, size_t index, const DateInterval& full, Questions& out) {
+void AskPeriod(AccountWork& one, size_t index, const UsagePeriod& period, Questions& out) {
   const accounts::SnapshotItem& item = one.snapshot->items(static_cast<int>(index));
   for (const auto& segment : item.segments()) {
-    const DateInterval days = full.Intersect(
+    const DateInterval days = period.days.Intersect(
         {ToDay(segment.start_date(), CivilDay::min()), ToDay(segment.end_date(), CivilDay::max())});
     const auto& terms = segment.terms();
     if (days.empty() || (!terms.has_usage() && !terms.has_voice())) continue;
-    if (!out.asked.empty() && days.start > full.start) {
+    if (!out.asked.empty() && days.start > period.days.start) {
       Asked& last = out.asked.back();
       if (last.work == &one && last.item == index && last.period.end == days.start &&
           last.terms->plan_code() == terms.plan_code()) {
@@ -64,7 +65,7 @@ void AskPeriod(AccountWork& one, size_t index, const DateInterval& full, Questio
       }
     }
     out.asked.push_back({&one, index, &terms, days});
-    AddQuery(one, item, out.asked.back(), full, out.request);
+    AddQuery(one, item, out.asked.back(), period.full, out.request);
   }
 }
 
@@ -173,9 +174,9 @@ absl::Status Assembler::AddUsage(std::vector<AccountWork>& work, CivilDay as_of)
   for (AccountWork& one : work) {
     const size_t before = questions.asked.size();
     for (size_t i = 0; i < one.items.size(); ++i) {
-      for (const DateInterval& full :
+      for (const UsagePeriod& period :
            ClosedUsagePeriods(one.items[i], one.schedules, as_of, kUsagePeriods)) {
-        AskPeriod(one, i, full, questions);
+        AskPeriod(one, i, period, questions);
       }
     }
     if (questions.asked.size() > before) account_ids.push_back(one.draft.account_id);
