@@ -83,7 +83,8 @@ std::vector<FeedEvent> DecodeFeedPayload(const std::string& payload) {
 absl::Status AppendFeed(Tx& tx, const std::vector<FeedEvent>& events, absl::Time at) {
   if (events.empty()) return absl::OkStatus();
   std::map<int, std::vector<FeedEvent>> parts;
-  for (const FeedEvent& event : events) parts[Bucket(event.account_id)].push_back(event);
+  for (const FeedEvent& event : events)
+    parts[event.account_id.IsNil() ? 0 : Bucket(event.account_id)].push_back(event);
   for (const auto& [partition, part] : parts) {
     const size_t rows = (part.size() + kEventsPerRow - 1) / kEventsPerRow;
     std::vector<int64_t> offsets;

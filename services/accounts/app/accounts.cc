@@ -1,6 +1,3 @@
-#include <google/protobuf/util/field_mask_util.h>
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 
 #include "libs/calendar/time_zone.h"
@@ -8,15 +5,10 @@
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
+#include "services/accounts/app/edit.h"
 
 namespace broadbill::accounts {
 namespace {
-
-std::string Json(const google::protobuf::Message& message) {
-  std::string out;
-  (void)google::protobuf::util::MessageToJsonString(message, &out);
-  return out;
-}
 
 void CheckCompany(pb::Company& company, Violations& violations) {
   violations.Require(!company.name().empty(), "company.name", "is required");
@@ -29,11 +21,6 @@ void CheckCompany(pb::Company& company, Violations& violations) {
   if (company.due_basis() == pb::Company::DUE_BASIS_UNSPECIFIED) {
     company.set_due_basis(pb::Company::INVOICE_DATE);
   }
-}
-
-absl::Status CheckEtag(const std::string& etag, int64_t version) {
-  if (etag.empty() || etag == std::to_string(version)) return absl::OkStatus();
-  return AbortedError("ETAG_MISMATCH", "it was changed meanwhile; read it again");
 }
 
 absl::StatusOr<std::vector<ContactRow>> ContactsOf(db::Tx& tx, const Uuid& account_id) {
@@ -83,6 +70,15 @@ absl::StatusOr<AccountRow> AccountsApp::FindAccount(db::Tx& tx, const Uuid& acco
   return rows.front();
 }
 
+absl::Status AccountsApp::Touch(db::Tx& tx, AccountRow& row) {
+  ++row.version;
+  row.updated_at = clock_.Now();
+  return tx
+      .Exec("UPDATE account SET version = $2, updated_at = $3 WHERE account_id = $1",
+            row.account_id, row.version, row.updated_at)
+      .status();
+}
+
 absl::Status AccountsApp::CheckParent(db::Tx& tx, const AccountRow& child) {
   if (!child.parent_account_id.has_value()) return absl::OkStatus();
   const std::string field = "account.parent_account_id";
@@ -115,9 +111,10 @@ absl::StatusOr<pb::Company> AccountsApp::CreateCompany(const rpc::Context& conte
   RETURN_IF_ERROR(violations.ToStatus());
   return convert::Write<pb::Company>(
       *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::Company> {
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Company> {
         const CompanyRow row{Uuid::Make(clock_.Now()), company.code(), 1, {Json(company)}};
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
+        AddCompanyEvent(row, clock_.Now(), events);
         return ToProto(row);
       });
 }
@@ -142,18 +139,11 @@ absl::StatusOr<pb::Company> AccountsApp::UpdateCompany(const rpc::Context& conte
                                                        const pb::UpdateCompanyRequest& request) {
   return convert::Write<pb::Company>(
       *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::Company> {
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Company> {
         ASSIGN_OR_RETURN(CompanyRow row, FindCompany(tx, request.company_id()));
         RETURN_IF_ERROR(CheckEtag(request.etag(), row.version));
         pb::Company company = ToProto(row);
-        google::protobuf::util::FieldMaskUtil::MergeOptions options;
-        options.set_replace_message_fields(true);
-        if (request.update_mask().paths_size() == 0) {
-          company.MergeFrom(request.company());
-        } else {
-          google::protobuf::util::FieldMaskUtil::MergeMessageTo(
-              request.company(), request.update_mask(), options, &company);
-        }
+        RETURN_IF_ERROR(Edit(request.company(), request.update_mask(), company));
         Violations violations;
         CheckCompany(company, violations);
         RETURN_IF_ERROR(violations.ToStatus());
@@ -162,6 +152,7 @@ absl::StatusOr<pb::Company> AccountsApp::UpdateCompany(const rpc::Context& conte
         RETURN_IF_ERROR(tx.Exec("UPDATE company SET body = $2, version = $3 WHERE company_id = $1",
                                 row.company_id, row.body, row.version)
                             .status());
+        AddCompanyEvent(row, clock_.Now(), events);
         return ToProto(row);
       });
 }
@@ -244,14 +235,7 @@ absl::StatusOr<pb::Account> AccountsApp::UpdateAccount(const rpc::Context& conte
         ASSIGN_OR_RETURN(const AccountRow before, FindAccount(tx, id, true));
         RETURN_IF_ERROR(CheckEtag(request.etag(), before.version));
         pb::Account account = ToProto(before, {});
-        google::protobuf::util::FieldMaskUtil::MergeOptions options;
-        options.set_replace_message_fields(true);
-        if (request.update_mask().paths_size() == 0) {
-          account.MergeFrom(request.account());
-        } else {
-          google::protobuf::util::FieldMaskUtil::MergeMessageTo(
-              request.account(), request.update_mask(), options, &account);
-        }
+        RETURN_IF_ERROR(Edit(request.account(), request.update_mask(), account));
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, account.company_id()));
         Violations found;
         AccountRow row = ReadAccount(account, ToProto(company), clock_.Now(), found);
@@ -356,12 +340,48 @@ absl::StatusOr<pb::Contact> AccountsApp::CreateContact(const rpc::Context& conte
         const auto rows = ReadContacts(holder, id, clock_.Now(), found);
         RETURN_IF_ERROR(found.ToStatus());
         RETURN_IF_ERROR(db::Insert(tx, rows).status());
-        ++account.version;
-        RETURN_IF_ERROR(
-            tx.Exec("UPDATE account SET version = version + 1 WHERE account_id = $1", id).status());
+        RETURN_IF_ERROR(Touch(tx, account));
         ASSIGN_OR_RETURN(const auto contacts, ContactsOf(tx, id));
         AddAccountEvent(account, contacts, false, clock_.Now(), events);
         return ToProto(account, rows).contacts(0);
+      });
+}
+
+absl::StatusOr<pb::Contact> AccountsApp::UpdateContact(const rpc::Context& context,
+                                                       const pb::UpdateContactRequest& request) {
+  Violations violations;
+  const Uuid id = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  const Uuid contact_id = convert::ReadId("con", request.contact_id(), "contact_id", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return convert::Write<pb::Contact>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Contact> {
+        ASSIGN_OR_RETURN(AccountRow account, FindAccount(tx, id, true));
+        ASSIGN_OR_RETURN(auto contacts, ContactsOf(tx, id));
+        const auto row = std::find_if(contacts.begin(), contacts.end(), [&](const ContactRow& one) {
+          return one.contact_id == contact_id;
+        });
+        if (row == contacts.end()) {
+          return NotFoundError("CONTACT_NOT_FOUND", "the account has no such contact");
+        }
+        RETURN_IF_ERROR(CheckEtag(request.etag(), account.version));
+        pb::Account holder;
+        *holder.add_contacts() = ToProto(account, {*row}).contacts(0);
+        RETURN_IF_ERROR(
+            Edit(request.contact(), request.update_mask(), *holder.mutable_contacts(0)));
+        Violations found;
+        *row = ReadContacts(holder, id, clock_.Now(), found).front();
+        row->contact_id = contact_id;
+        RETURN_IF_ERROR(found.ToStatus());
+        RETURN_IF_ERROR(tx.Exec("UPDATE contact SET name = $3, email = $4, phone = $5, "
+                                "receives_invoices = $6, receives_notices = $7 "
+                                "WHERE account_id = $1 AND contact_id = $2",
+                                id, contact_id, row->name, row->email, row->phone,
+                                row->receives_invoices, row->receives_notices)
+                            .status());
+        RETURN_IF_ERROR(Touch(tx, account));
+        AddAccountEvent(account, contacts, false, clock_.Now(), events);
+        return ToProto(account, {*row}).contacts(0);
       });
 }
 
@@ -393,6 +413,36 @@ absl::StatusOr<pb::Location> AccountsApp::CreateLocation(const rpc::Context& con
       });
 }
 
+absl::StatusOr<pb::Location> AccountsApp::UpdateLocation(const rpc::Context& context,
+                                                         const pb::UpdateLocationRequest& request) {
+  Violations violations;
+  const Uuid account_id = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  const Uuid id = convert::ReadId("loc", request.location_id(), "location_id", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return convert::Write<pb::Location>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::Location> {
+        ASSIGN_OR_RETURN(AccountRow account, FindAccount(tx, account_id, true));
+        ASSIGN_OR_RETURN(const auto rows,
+                         db::Select<LocationRow>(tx, "WHERE account_id = $1 AND location_id = $2",
+                                                 account_id, id));
+        if (rows.empty()) return NotFoundError("LOCATION_NOT_FOUND", "there is no such location");
+        RETURN_IF_ERROR(CheckEtag(request.etag(), account.version));
+        pb::Location location = ToProto(rows.front());
+        RETURN_IF_ERROR(Edit(request.location(), request.update_mask(), location));
+        Violations found;
+        LocationRow row = ReadLocation(location, account_id, clock_.Now(), "location", found);
+        row.location_id = id;
+        RETURN_IF_ERROR(found.ToStatus());
+        RETURN_IF_ERROR(tx.Exec("UPDATE location SET external_id = $3, name = $4, address = $5 "
+                                "WHERE account_id = $1 AND location_id = $2",
+                                account_id, id, row.external_id, row.name, row.address)
+                            .status());
+        RETURN_IF_ERROR(Touch(tx, account));
+        return ToProto(row);
+      });
+}
+
 absl::StatusOr<pb::Location> AccountsApp::GetLocation(const rpc::Context&,
                                                       const pb::GetLocationRequest& request) {
   Violations violations;
@@ -419,89 +469,6 @@ absl::StatusOr<pb::ListLocationsResponse> AccountsApp::ListLocations(
   pb::ListLocationsResponse response;
   for (const LocationRow& row : rows) *response.add_locations() = ToProto(row);
   return response;
-}
-
-// ---- plans
-
-absl::StatusOr<pb::Plan> AccountsApp::CreatePlan(const rpc::Context& context,
-                                                 const pb::CreatePlanRequest& request) {
-  return convert::Write<pb::Plan>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::Plan> {
-        pb::Plan plan = request.plan();
-        ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, plan.company_id()));
-        plan.set_company_id(company.company_id.ToText("co"));
-        Violations violations;
-        NormalisePlan(plan, ToProto(company).currency_code(), violations);
-        RETURN_IF_ERROR(violations.ToStatus());
-        const PlanRow row{Uuid::Make(clock_.Now()), plan.code(), 1, {Json(plan)}};
-        RETURN_IF_ERROR(db::InsertOne(tx, row).status());
-        return ToProto(row);
-      });
-}
-
-absl::StatusOr<pb::Plan> AccountsApp::GetPlan(const rpc::Context&,
-                                              const pb::GetPlanRequest& request) {
-  const auto id = Uuid::Parse("pln", request.plan_id());
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto rows, db::Select<PlanRow>(tx, "WHERE plan_id = $1 OR code = $2",
-                                                        id.ok() ? *id : Uuid(), request.plan_id()));
-  if (rows.empty()) return NotFoundError("PLAN_NOT_FOUND", "no plan " + request.plan_id());
-  return ToProto(rows.front());
-}
-
-absl::StatusOr<pb::ListPlansResponse> AccountsApp::ListPlans(const rpc::Context&,
-                                                             const pb::ListPlansRequest& request) {
-  const std::vector<std::string> codes(request.codes().begin(), request.codes().end());
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<PlanRow>(tx,
-                                       "WHERE cardinality($1) = 0 OR code = ANY($1) "
-                                       "ORDER BY plan_id LIMIT 1000",
-                                       codes));
-  pb::ListPlansResponse response;
-  for (const PlanRow& row : rows) *response.add_plans() = ToProto(row);
-  return response;
-}
-
-absl::StatusOr<pb::Plan> AccountsApp::AddPlanPrice(const rpc::Context& context,
-                                                   const pb::AddPlanPriceRequest& request) {
-  return convert::Write<pb::Plan>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::Plan> {
-        const auto id = Uuid::Parse("pln", request.plan_id());
-        ASSIGN_OR_RETURN(auto rows,
-                         db::Select<PlanRow>(tx, "WHERE plan_id = $1 OR code = $2 FOR UPDATE",
-                                             id.ok() ? *id : Uuid(), request.plan_id()));
-        if (rows.empty()) return NotFoundError("PLAN_NOT_FOUND", "no plan " + request.plan_id());
-        PlanRow& row = rows.front();
-        RETURN_IF_ERROR(CheckEtag(request.etag(), row.version));
-        pb::Plan plan = ToProto(row);
-        Violations violations;
-        const CivilDay from =
-            convert::ReadDate(request.price().valid_from(), "price.valid_from", violations);
-        convert::ReadDecimal(request.price().amount(), "price.amount", violations);
-        RETURN_IF_ERROR(violations.ToStatus());
-        bool replaced = false;
-        for (pb::PlanPrice& price : *plan.mutable_prices()) {
-          const auto& date = price.valid_from();
-          if (CivilDay(date.year(), date.month(), date.day()) != from) continue;
-          *price.mutable_amount() = request.price().amount();
-          replaced = true;
-        }
-        if (!replaced) *plan.add_prices() = request.price();
-        row.body.text = Json(plan);
-        ++row.version;
-        RETURN_IF_ERROR(tx.Exec("UPDATE plan SET body = $2, version = $3 WHERE plan_id = $1",
-                                row.plan_id, row.body, row.version)
-                            .status());
-        // Whoever has the plan may have other segments now.
-        RETURN_IF_ERROR(tx.Exec("UPDATE account SET version = version + 1 WHERE account_id IN "
-                                "(SELECT account_id FROM subscription WHERE plan_id = $1)",
-                                row.plan_id)
-                            .status());
-        return ToProto(row);
-      });
 }
 
 }  // namespace broadbill::accounts

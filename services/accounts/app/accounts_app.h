@@ -53,6 +53,9 @@ pb::Identifier ToProto(const IdentifierRow& row);
 // The feed event of a subscription's present state.
 void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const AccountRow& account,
                           bool created, absl::Time at, convert::Events& events);
+// Plans and companies belong to no account: partition 0.
+void AddPlanEvent(const PlanRow& row, absl::Time at, convert::Events& events);
+void AddCompanyEvent(const CompanyRow& row, absl::Time at, convert::Events& events);
 void AddAccountEvent(const AccountRow& account, const std::vector<ContactRow>& contacts,
                      bool created, absl::Time at, convert::Events& events);
 
@@ -92,10 +95,13 @@ class AccountsApp {
   absl::StatusOr<pb::BatchGetContactsResponse> BatchGetContacts(const rpc::Context&,
                                                                 const pb::BatchGetContactsRequest&);
   absl::StatusOr<pb::Contact> CreateContact(const rpc::Context&, const pb::CreateContactRequest&);
+  absl::StatusOr<pb::Contact> UpdateContact(const rpc::Context&, const pb::UpdateContactRequest&);
   absl::StatusOr<pb::ListContactsResponse> ListContacts(const rpc::Context&,
                                                         const pb::ListContactsRequest&);
   absl::StatusOr<pb::Location> CreateLocation(const rpc::Context&,
                                               const pb::CreateLocationRequest&);
+  absl::StatusOr<pb::Location> UpdateLocation(const rpc::Context&,
+                                              const pb::UpdateLocationRequest&);
   absl::StatusOr<pb::Location> GetLocation(const rpc::Context&, const pb::GetLocationRequest&);
   absl::StatusOr<pb::ListLocationsResponse> ListLocations(const rpc::Context&,
                                                           const pb::ListLocationsRequest&);
@@ -104,7 +110,10 @@ class AccountsApp {
   absl::StatusOr<pb::Plan> CreatePlan(const rpc::Context&, const pb::CreatePlanRequest&);
   absl::StatusOr<pb::Plan> GetPlan(const rpc::Context&, const pb::GetPlanRequest&);
   absl::StatusOr<pb::ListPlansResponse> ListPlans(const rpc::Context&, const pb::ListPlansRequest&);
+  absl::StatusOr<pb::Plan> UpdatePlan(const rpc::Context&, const pb::UpdatePlanRequest&);
   absl::StatusOr<pb::Plan> AddPlanPrice(const rpc::Context&, const pb::AddPlanPriceRequest&);
+  absl::StatusOr<pb::ChangePricesResponse> ChangePrices(const rpc::Context&,
+                                                        const pb::ChangePricesRequest&);
 
   // subscriptions.cc
   absl::StatusOr<pb::Subscription> CreateSubscription(const rpc::Context&,
@@ -119,10 +128,15 @@ class AccountsApp {
       const rpc::Context&, const pb::RevokeSubscriptionChangeRequest&);
   absl::StatusOr<pb::Discount> CreateDiscount(const rpc::Context&,
                                               const pb::CreateDiscountRequest&);
+  absl::StatusOr<pb::Discount> EndDiscount(const rpc::Context&, const pb::EndDiscountRequest&);
   absl::StatusOr<pb::ListDiscountsResponse> ListDiscounts(const rpc::Context&,
                                                           const pb::ListDiscountsRequest&);
   absl::StatusOr<pb::Identifier> AddIdentifier(const rpc::Context&,
                                                const pb::AddIdentifierRequest&);
+  absl::StatusOr<pb::Identifier> EndIdentifier(const rpc::Context&,
+                                               const pb::EndIdentifierRequest&);
+  absl::StatusOr<pb::ListIdentifiersResponse> ListIdentifiers(const rpc::Context&,
+                                                              const pb::ListIdentifiersRequest&);
   absl::StatusOr<pb::ListServiceStatesResponse> ListServiceStates(
       const rpc::Context&, const pb::ListServiceStatesRequest&);
   absl::StatusOr<pb::ServiceState> AcknowledgeServiceState(
@@ -146,6 +160,11 @@ class AccountsApp {
  private:
   absl::StatusOr<CompanyRow> FindCompany(db::Tx& tx, const std::string& id_or_code);
   absl::StatusOr<AccountRow> FindAccount(db::Tx& tx, const Uuid& account_id, bool lock);
+  // A new version of an account; `row` follows.
+  absl::Status Touch(db::Tx& tx, AccountRow& row);
+  // NOTICE_TOO_SHORT when customers would learn of a new price too late.
+  absl::Status CheckNotice(db::Tx& tx, const pb::Plan& plan, const pb::ChangePricesRequest& request,
+                           CivilDay from);
   // Whether the account may be paid for by its parent: locks it.
   absl::Status CheckParent(db::Tx& tx, const AccountRow& child);
   // One account, locked, with all that hangs on it.

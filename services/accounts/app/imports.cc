@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -10,7 +11,8 @@
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
 #include "services/accounts/app/import_file.h"
-#include "services/accounts/domain/history.h"
+#include "services/accounts/app/import_links.h"
+#include "services/accounts/app/resolve.h"
 
 namespace broadbill::accounts {
 namespace {
@@ -83,7 +85,8 @@ const std::vector<std::string>& OptionalAccountColumns() {
                                                                   "location_city",
                                                                   "location_region",
                                                                   "location_postal_code",
-                                                                  "location_country"};
+                                                                  "location_country",
+                                                                  "parent"};
   return *columns;
 }
 
@@ -99,12 +102,9 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
         const pb::Company company_proto = ToProto(company);
         ImportFile file(request.content());
         RETURN_IF_ERROR(file.Open({"account_number", "name"}, OptionalAccountColumns()));
-        ASSIGN_OR_RETURN(const db::Result known,
-                         tx.Exec("SELECT account_number FROM account WHERE company_id = $1",
-                                 company.company_id));
-        std::set<std::string> numbers;
-        for (int i = 0; i < known.size(); ++i) numbers.insert(known.Get<std::string>(i, 0));
+        ASSIGN_OR_RETURN(Payers payers, LoadPayers(tx, company.company_id));
         std::vector<AccountRow> accounts;
+        std::vector<ParentLink> links;
         std::vector<ContactRow> contacts;
         std::vector<LocationRow> locations;
         while (file.Next()) {
@@ -114,7 +114,10 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
           row.company_id = company.company_id;
           const auto own_contacts = ReadContacts(in, row.account_id, now, violations);
           file.Refuse(violations);
-          if (!in.account_number().empty() && !numbers.insert(in.account_number()).second) {
+          const bool fresh =
+              payers.by_number.emplace(row.account_number, Payer{row.account_id, row.currency, {}})
+                  .second;
+          if (!in.account_number().empty() && !fresh) {
             file.Refuse("account_number", "exists already, or stands twice in the file",
                         "DUPLICATE_KEY");
           }
@@ -126,10 +129,14 @@ absl::StatusOr<ImportResult> AccountsApp::ImportAccounts(const rpc::Context& con
             ReadAddress(file, "location_", &address);
             location.address.data = address.SerializeAsString();
           }
+          if (const std::string parent = file.Get("parent"); !parent.empty()) {
+            links.push_back({accounts.size(), file.line(), row.account_number, parent});
+          }
           locations.push_back(std::move(location));
           contacts.insert(contacts.end(), own_contacts.begin(), own_contacts.end());
           accounts.push_back(std::move(row));
         }
+        LinkParents(links, payers, file.errors, accounts);
         ImportResult result;
         Start(file, request.validate_only(), now, result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing
@@ -172,6 +179,46 @@ void ReadUsage(ImportFile& file, pb::Plan& plan) {
   usage->set_account_code(file.Get("usage_account_code"));
 }
 
+// Contract, setup fee, free periods, loyalty and holds.
+void ReadPlanTerms(ImportFile& file, pb::Plan& plan) {
+  plan.set_first_invoice(file.Name("first_invoice", pb::PRORATE, pb::FirstInvoice_Parse,
+                                   "prorate, prorate_and_next, full_then_stub"));
+  plan.set_free_periods(file.Int("free_periods", 0));
+  if (const auto fee = file.Number("setup_fee")) {
+    plan.mutable_setup_fee()->mutable_amount()->set_value(fee->ToString());
+    plan.mutable_setup_fee()->set_description(file.Get("setup_fee_text"));
+  }
+  if (!file.Get("contract_months").empty()) {
+    pb::Contract* contract = plan.mutable_contract();
+    contract->set_months(file.Int("contract_months", 0));
+    contract->set_renewal_months(file.Int("renewal_months", 0));
+    contract->set_notice_days(file.Int("notice_days", 0));
+    contract->set_early_termination(file.Name("early_termination", pb::Contract::NO_FEE,
+                                              pb::Contract::EarlyTermination_Parse,
+                                              "no_fee, fixed, remaining_months, claw_back"));
+    if (const auto fee = file.Number("termination_fee")) {
+      contract->mutable_fee_amount()->set_value(fee->ToString());
+    }
+  }
+  // "12:5 24:10": 5 % after 12 months, 10 % after 24.
+  for (const absl::string_view step : absl::StrSplit(file.Get("loyalty"), ' ', absl::SkipEmpty())) {
+    const std::vector<std::string> parts = absl::StrSplit(step, ':');
+    int months = 0;
+    const auto percent = Decimal::Parse(parts.back());
+    if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &months) || !percent.ok()) {
+      file.Refuse("loyalty", "must be steps like 12:5 24:10");
+      break;
+    }
+    plan.add_loyalty()->set_after_months(months);
+    plan.mutable_loyalty()->rbegin()->mutable_percent()->set_value(percent->ToString());
+  }
+  if (file.Yes("seasonal_hold")) {
+    plan.mutable_seasonal_hold()->set_min_days(file.Int("hold_min_days", 0));
+    plan.mutable_seasonal_hold()->set_max_days_per_year(file.Int("hold_days_per_year", 0));
+    plan.mutable_seasonal_hold()->set_max_per_year(file.Int("holds_per_year", 0));
+  }
+}
+
 pb::Plan ReadPlanRow(ImportFile& file) {
   pb::Plan plan;
   plan.set_code(file.Get("code"));
@@ -209,6 +256,7 @@ pb::Plan ReadPlanRow(ImportFile& file) {
   if (const auto discount = file.Number("term_discount_percent")) {
     plan.mutable_term_discount_percent()->set_value(discount->ToString());
   }
+  ReadPlanTerms(file, plan);
   ReadUsage(file, plan);
   for (const absl::string_view deck : absl::StrSplit(file.Get("decks"), ' ', absl::SkipEmpty())) {
     plan.mutable_voice()->add_deck_codes(std::string(deck));
@@ -222,7 +270,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
                                                       const pb::ImportPlansRequest& request) {
   return convert::Write<ImportResult>(
       *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<ImportResult> {
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         ImportFile file(request.content());
         RETURN_IF_ERROR(file.Open({"code", "name", "tax_class", "account_code", "price"},
@@ -249,7 +297,21 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
                                    "block_price",
                                    "usage_tax_class",
                                    "usage_account_code",
-                                   "decks"}));
+                                   "decks",
+                                   "first_invoice",
+                                   "free_periods",
+                                   "setup_fee",
+                                   "setup_fee_text",
+                                   "contract_months",
+                                   "renewal_months",
+                                   "notice_days",
+                                   "early_termination",
+                                   "termination_fee",
+                                   "loyalty",
+                                   "seasonal_hold",
+                                   "hold_min_days",
+                                   "hold_days_per_year",
+                                   "holds_per_year"}));
         ASSIGN_OR_RETURN(const db::Result known, tx.Exec("SELECT code FROM plan"));
         std::set<std::string> codes;
         for (int i = 0; i < known.size(); ++i) codes.insert(known.Get<std::string>(i, 0));
@@ -271,6 +333,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
         Start(file, request.validate_only(), clock_.Now(), result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing
         RETURN_IF_ERROR(db::Insert(tx, rows).status());
+        for (const PlanRow& row : rows) AddPlanEvent(row, clock_.Now(), events);
         result.set_rows_applied(static_cast<int64_t>(rows.size()));
         return result;
       });
@@ -281,16 +344,22 @@ namespace {
 // What subscriptions refer to, by the names that files use.
 struct Names {
   std::map<std::string, Uuid> accounts, plans;
+  std::string currency;                        // the company's
+  std::map<Uuid, std::string> other_currency;  // of accounts that differ from the company's
   std::map<Uuid, std::vector<std::pair<std::string, Uuid>>> locations;  // external id, id
 };
 
-absl::StatusOr<Names> LoadNames(db::Tx& tx, const Uuid& company) {
+absl::StatusOr<Names> LoadNames(db::Tx& tx, const CompanyRow& company) {
   Names out;
+  out.currency = ToProto(company).currency_code();
   ASSIGN_OR_RETURN(
       const db::Result accounts,
-      tx.Exec("SELECT account_number, account_id FROM account WHERE company_id = $1", company));
+      tx.Exec("SELECT account_number, account_id, currency FROM account WHERE company_id = $1",
+              company.company_id));
   for (int i = 0; i < accounts.size(); ++i) {
     out.accounts[accounts.Get<std::string>(i, 0)] = accounts.Get<Uuid>(i, 1);
+    const std::string currency = accounts.Get<std::string>(i, 2);
+    if (currency != out.currency) out.other_currency[accounts.Get<Uuid>(i, 1)] = currency;
   }
   ASSIGN_OR_RETURN(const db::Result plans, tx.Exec("SELECT code, plan_id FROM plan"));
   for (int i = 0; i < plans.size(); ++i) {
@@ -306,13 +375,25 @@ absl::StatusOr<Names> LoadNames(db::Tx& tx, const Uuid& company) {
   return out;
 }
 
-// A change by its words; what is wrong is refused in `column`.
+std::optional<Uuid> LocationOf(const Names& names, const Uuid& account,
+                               const std::string& external_id) {
+  const auto at = names.locations.find(account);
+  if (at == names.locations.end()) return std::nullopt;
+  for (const auto& [known, id] : at->second) {
+    if (known == external_id) return id;
+  }
+  return std::nullopt;
+}
+
+// A change of an account by its words; what is wrong is refused in `column`.
 std::optional<ChangeRow> ReadChange(ImportFile& file, const std::string& column, const Names& names,
-                                    const std::vector<std::string>& words, absl::Time now) {
+                                    const Uuid& account, const std::vector<std::string>& words,
+                                    absl::Time now) {
   static const std::map<std::string, ChangeKind> kKinds = {
       {"plan", ChangeKind::kPlan},     {"quantity", ChangeKind::kQuantity},
       {"price", ChangeKind::kPrice},   {"suspend", ChangeKind::kSuspend},
-      {"resume", ChangeKind::kResume}, {"cancel", ChangeKind::kCancel}};
+      {"resume", ChangeKind::kResume}, {"cancel", ChangeKind::kCancel},
+      {"move", ChangeKind::kMove},     {"clear_price", ChangeKind::kClearPrice}};
   const auto word = [&](size_t i) { return i < words.size() ? words[i] : std::string(); };
   const auto day = ParseDate(word(0));
   const auto kind = kKinds.find(word(1));
@@ -344,6 +425,14 @@ std::optional<ChangeRow> ReadChange(ImportFile& file, const std::string& column,
     }
     change.value = *number;
     change.reason = word(3);
+  } else if (kind->second == ChangeKind::kMove) {
+    change.location_id = LocationOf(names, account, value);
+    if (!change.location_id.has_value()) {
+      file.Refuse(column, "the account has no location '" + value + "'", "UNKNOWN_REFERENCE");
+      return std::nullopt;
+    }
+  } else {
+    change.reason = value.empty() ? word(3) : value;
   }
   return change;
 }
@@ -356,7 +445,7 @@ void ReadChanges(ImportFile& file, const Names& names, const SubscriptionRow& ro
   for (const absl::string_view part : absl::StrSplit(file.Get("changes"), ';', absl::SkipEmpty())) {
     const std::vector<std::string> words = absl::StrSplit(part, ' ', absl::SkipEmpty());
     if (words.empty()) continue;
-    auto change = ReadChange(file, "changes", names, words, now);
+    auto change = ReadChange(file, "changes", names, row.account_id, words, now);
     if (!change.has_value()) return;
     change->account_id = row.account_id;
     change->subscription_id = row.subscription_id;
@@ -450,7 +539,27 @@ SubscriptionRow ReadSubscriptionRow(ImportFile& file, const Names& names, absl::
   row.override_reason = file.Get("price_reason");
   row.description = file.Get("description");
   row.months = file.Int("months", 0);
+  row.setup_fee_waived = file.Yes("setup_fee_waived");
   return row;
+}
+
+// What a row says as a whole: its plan's currency, the order of its changes.
+void CheckRow(ImportFile& file, const Bundle& bundle, const Names& names, const Plans& plans) {
+  const auto plan = plans.find(bundle.row.plan_id);
+  if (plan == plans.end() || !file.row_ok()) return;
+  const auto other = names.other_currency.find(bundle.row.account_id);
+  const std::string& currency =
+      other == names.other_currency.end() ? names.currency : other->second;
+  if (plan->second.currency_code() != currency) {
+    file.Refuse("plan",
+                "the plan's prices are in " + plan->second.currency_code() + ", the account's in " +
+                    currency,
+                "CURRENCY_MISMATCH");
+  }
+  if (bundle.changes.empty()) return;
+  const absl::Status status = CheckHistory(ToHistory(bundle), LimitsIn(plans));
+  if (!status.ok())
+    file.Refuse("changes", std::string(StdView(status.message())), ReasonOf(status));
 }
 
 // Columns that may be left out.
@@ -474,7 +583,9 @@ const std::vector<std::string>& OptionalSubscriptionColumns() {
                                                                   "discount_from",
                                                                   "discount_to",
                                                                   "discount_periods",
-                                                                  "changes"};
+                                                                  "changes",
+                                                                  "coterminous_with",
+                                                                  "setup_fee_waived"};
   return *columns;
 }
 
@@ -487,7 +598,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<ImportResult> {
         const absl::Time now = clock_.Now();
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
-        ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company.company_id));
+        ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company));
         ImportFile file(request.content());
         RETURN_IF_ERROR(
             file.Open({"account_number", "plan", "start_date"}, OptionalSubscriptionColumns()));
@@ -500,7 +611,9 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
         ASSIGN_OR_RETURN(const db::Result known,
                          tx.Exec("SELECT external_id FROM subscription WHERE external_id <> ''"));
         for (int i = 0; i < known.size(); ++i) externals.insert(known.Get<std::string>(i, 0));
+        ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
         std::vector<Bundle> bundles;
+        std::vector<CoterminousLink> links;
         while (file.Next()) {
           Bundle bundle;
           bundle.row = ReadSubscriptionRow(file, names, now);
@@ -512,7 +625,14 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptions(
             file.Refuse("subscription_id", "exists already, or stands twice in the file",
                         "DUPLICATE_KEY");
           }
+          CheckRow(file, bundle, names, plans);
+          if (const std::string with = file.Get("coterminous_with"); !with.empty()) {
+            links.push_back({bundles.size(), file.line(), with});
+          }
           bundles.push_back(std::move(bundle));
+        }
+        if (file.errors.empty()) {
+          RETURN_IF_ERROR(LinkCoterminous(tx, links, plans, bundles, file.errors));
         }
         ImportResult result;
         Start(file, request.validate_only(), now, result);
@@ -565,24 +685,28 @@ absl::StatusOr<std::map<std::string, KnownSubscription>> LoadKnown(db::Tx& tx) {
 
 std::vector<ChangeRow> ReadChangeRows(ImportFile& file, const Names& names,
                                       std::map<std::string, KnownSubscription>& known,
-                                      absl::Time now) {
+                                      absl::Time now, std::map<Uuid, int64_t>& lines) {
   std::vector<ChangeRow> out;
   while (file.Next()) {
-    auto change = ReadChange(
-        file, "change", names,
-        {file.Get("effective_date"), file.Get("change"), file.Get("value"), file.Get("reason")},
-        now);
     const auto at = known.find(file.Get("subscription_id"));
     if (at == known.end()) {
       file.Refuse("subscription_id", "there is no such subscription", "UNKNOWN_REFERENCE");
-    } else if (change.has_value() && change->effective < at->second.start) {
-      file.Refuse("effective_date", "must not be before the subscription's start");
-    } else if (change.has_value()) {
-      change->account_id = at->second.account_id;
-      change->subscription_id = at->second.subscription_id;
-      change->entered = at->second.next_entered++;
-      out.push_back(*std::move(change));
+      continue;
     }
+    auto change = ReadChange(
+        file, "change", names, at->second.account_id,
+        {file.Get("effective_date"), file.Get("change"), file.Get("value"), file.Get("reason")},
+        now);
+    if (!change.has_value()) continue;
+    if (change->effective < at->second.start) {
+      file.Refuse("effective_date", "must not be before the subscription's start");
+      continue;
+    }
+    change->account_id = at->second.account_id;
+    change->subscription_id = at->second.subscription_id;
+    change->entered = at->second.next_entered++;
+    lines[change->subscription_id] = file.line();
+    out.push_back(*std::move(change));
   }
   return out;
 }
@@ -596,12 +720,16 @@ absl::StatusOr<ImportResult> AccountsApp::ImportSubscriptionChanges(
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<ImportResult> {
         const absl::Time now = clock_.Now();
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
-        ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company.company_id));
+        ASSIGN_OR_RETURN(const Names names, LoadNames(tx, company));
         ASSIGN_OR_RETURN(auto known, LoadKnown(tx));
         ImportFile file(request.content());
         RETURN_IF_ERROR(
             file.Open({"subscription_id", "effective_date", "change"}, {"value", "reason"}));
-        const std::vector<ChangeRow> changes = ReadChangeRows(file, names, known, now);
+        std::map<Uuid, int64_t> lines;
+        const std::vector<ChangeRow> changes = ReadChangeRows(file, names, known, now, lines);
+        if (file.errors.empty()) {
+          RETURN_IF_ERROR(CheckHistories(tx, changes, lines, file.errors));
+        }
         ImportResult result;
         Start(file, request.validate_only(), now, result);
         if (!file.errors.empty()) return result;  // nothing was written: all or nothing

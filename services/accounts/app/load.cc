@@ -119,6 +119,7 @@ pb::Account ToProto(const AccountRow& row, const std::vector<ContactRow>& contac
     to->set_phone(contact.phone);
     to->set_receives_invoices(contact.receives_invoices);
     to->set_receives_notices(contact.receives_notices);
+    to->set_etag(std::to_string(row.version));
   }
   out.set_version(row.version);
   *out.mutable_created_at() = convert::ToProto(row.created_at);
@@ -307,6 +308,22 @@ void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const Accoun
   }
   out->set_created(created);
   events.Add(account.account_id, event);
+}
+
+void AddPlanEvent(const PlanRow& row, absl::Time at, convert::Events& events) {
+  pb::Event event;
+  event.set_event_id(Uuid::Make(at).ToText("evt"));
+  *event.mutable_at() = convert::ToProto(at);
+  *event.mutable_plan_changed()->mutable_plan() = ToProto(row);
+  events.Add(Uuid(), event);
+}
+
+void AddCompanyEvent(const CompanyRow& row, absl::Time at, convert::Events& events) {
+  pb::Event event;
+  event.set_event_id(Uuid::Make(at).ToText("evt"));
+  *event.mutable_at() = convert::ToProto(at);
+  *event.mutable_company_changed()->mutable_company() = ToProto(row);
+  events.Add(Uuid(), event);
 }
 
 void AddAccountEvent(const AccountRow& account, const std::vector<ContactRow>& contacts,

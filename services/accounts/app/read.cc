@@ -53,24 +53,6 @@ void ReadRecurrence(const pb::Recurrence& in, SubscriptionRow& row, Violations& 
                      "must be 1 to 366");
 }
 
-// The other subscription has to exist in the account and to have periods that this one's divide.
-void CheckCoterminous(const Bundle& bundle, const Holdings& holdings, const Plans& plans,
-                      Violations& violations) {
-  const std::string field = "subscription.coterminous_with";
-  const FindOther other = Among(holdings.bundles);
-  const Bundle* with = other(*bundle.row.coterminous_with);
-  if (!violations.Require(with != nullptr, field, "the account has no such subscription")) return;
-  const std::vector<Segment> segments = SegmentsOf(*with, plans);
-  violations.Require(!segments.empty() && segments.back().days.end > bundle.row.start_date, field,
-                     "the other subscription has ended by the start of this one");
-  const Cycles cycles = CyclesOf(holdings.account);
-  const Periods periods = PeriodsOf(*with, segments, plans, cycles, other);
-  const Recurrence theirs = ScheduleOn(periods, cycles, bundle.row.start_date).recurrence();
-  const Recurrence own = RecurrenceOf(bundle, plans.at(bundle.row.plan_id));
-  violations.Require(EndsTogether(own, theirs), field,
-                     "the other's billing period must be this one's or a multiple of it");
-}
-
 Fraction MonthlyPrice(const Decimal& price, const Recurrence& recurrence) {
   const Fraction whole = Fraction::Of(price);
   if (recurrence.months > 0) return whole * Fraction::Ratio(1, recurrence.months);
@@ -244,10 +226,6 @@ DiscountRow ReadDiscount(const pb::Discount& in, const Uuid& account, std::optio
   } else if (in.has_amount()) {
     row.amount = convert::ReadDecimal(in.amount(), "discount.amount", violations);
     violations.Require(IsPositive(*row.amount), "discount.amount", "must be more than 0");
-    // Spreading an amount over an account's lines is not built yet; refusing beats ignoring it.
-    violations.Require(item.has_value(), "discount.subscription_id",
-                       "an amount is taken off one subscription; off the whole account give a "
-                       "percent");
   } else {
     violations.Add("discount.value", "percent or amount is required");
   }
@@ -261,6 +239,23 @@ DiscountRow ReadDiscount(const pb::Discount& in, const Uuid& account, std::optio
   violations.Require(!row.from_date || !row.to_date || *row.from_date < *row.to_date,
                      "discount.to_date", "must be after from_date");
   return row;
+}
+
+void CheckCoterminous(const Bundle& bundle, const Holdings& holdings, const Plans& plans,
+                      Violations& violations) {
+  const std::string field = "subscription.coterminous_with";
+  const FindOther other = Among(holdings.bundles);
+  const Bundle* with = other(*bundle.row.coterminous_with);
+  if (!violations.Require(with != nullptr, field, "the account has no such subscription")) return;
+  const std::vector<Segment> segments = SegmentsOf(*with, plans);
+  violations.Require(!segments.empty() && segments.back().days.end > bundle.row.start_date, field,
+                     "the other subscription has ended by the start of this one");
+  const Cycles cycles = CyclesOf(holdings.account);
+  const Periods periods = PeriodsOf(*with, segments, plans, cycles, other);
+  const Recurrence theirs = ScheduleOn(periods, cycles, bundle.row.start_date).recurrence();
+  const Recurrence own = RecurrenceOf(bundle, plans.at(bundle.row.plan_id));
+  violations.Require(EndsTogether(own, theirs), field,
+                     "the other's billing period must be this one's or a multiple of it");
 }
 
 absl::StatusOr<Bundle> ReadSubscription(const pb::Subscription& in, const Holdings& holdings,

@@ -34,6 +34,10 @@ absl::StatusOr<Bundle> ReadSubscription(const pb::Subscription& in, const Holdin
 absl::StatusOr<ChangeRow> ReadChange(const pb::SubscriptionChange& in, const Bundle& bundle,
                                      const Holdings& holdings, const Plans& plans,
                                      const Entry& entry);
+// The subscription that `bundle` ends with has to be one of the account's, and to have periods that
+// those of `bundle` divide.
+void CheckCoterminous(const Bundle& bundle, const Holdings& holdings, const Plans& plans,
+                      Violations& violations);
 // Adds a change at its place by date and entry.
 void AddChange(const ChangeRow& row, Bundle& bundle);
 

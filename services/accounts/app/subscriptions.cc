@@ -3,6 +3,7 @@
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
+#include "services/accounts/app/edit.h"
 #include "services/accounts/app/read.h"
 #include "services/accounts/app/resolve.h"
 
@@ -134,9 +135,7 @@ absl::StatusOr<pb::Subscription> AccountsApp::CreateSubscriptionChange(
         ASSIGN_OR_RETURN(const Holdings holdings, LoadHoldings(tx, found.row.account_id));
         ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
         const Bundle& bundle = *Among(holdings.bundles)(found.row.subscription_id);
-        if (!request.etag().empty() && request.etag() != std::to_string(bundle.row.version)) {
-          return AbortedError("ETAG_MISMATCH", "it was changed meanwhile; read it again");
-        }
+        RETURN_IF_ERROR(CheckEtag(request.etag(), bundle.row.version));
         ASSIGN_OR_RETURN(const ChangeRow row, ReadChange(request.change(), bundle, holdings, plans,
                                                          EntryOf(context, holdings.account)));
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
@@ -155,9 +154,7 @@ absl::StatusOr<pb::Subscription> AccountsApp::RevokeSubscriptionChange(
         RETURN_IF_ERROR(violations.ToStatus());
         RETURN_IF_ERROR(FindAccount(tx, bundle.row.account_id, true).status());
         ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
-        if (!request.etag().empty() && request.etag() != std::to_string(bundle.row.version)) {
-          return AbortedError("ETAG_MISMATCH", "it was changed meanwhile; read it again");
-        }
+        RETURN_IF_ERROR(CheckEtag(request.etag(), bundle.row.version));
         std::erase_if(bundle.changes,
                       [&](const ChangeRow& row) { return row.change_id == change; });
         RETURN_IF_ERROR(CheckHistory(ToHistory(bundle), LimitsIn(plans)));
@@ -198,6 +195,41 @@ absl::StatusOr<pb::Discount> AccountsApp::CreateDiscount(const rpc::Context& con
       });
 }
 
+absl::StatusOr<pb::Discount> AccountsApp::EndDiscount(const rpc::Context& context,
+                                                      const pb::EndDiscountRequest& request) {
+  Violations violations;
+  const Uuid account_id = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  const Uuid id = convert::ReadId("dis", request.discount_id(), "discount_id", violations);
+  const CivilDay to = convert::ReadDate(request.to_date(), "to_date", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return convert::Write<pb::Discount>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Discount> {
+        ASSIGN_OR_RETURN(AccountRow account, FindAccount(tx, account_id, true));
+        ASSIGN_OR_RETURN(auto rows,
+                         db::Select<DiscountRow>(tx, "WHERE account_id = $1 AND discount_id = $2",
+                                                 account_id, id));
+        if (rows.empty()) {
+          return NotFoundError("DISCOUNT_NOT_FOUND", "the account has no such discount");
+        }
+        DiscountRow& row = rows.front();
+        if (row.from_date && to < *row.from_date) {
+          return InvalidField("to_date", "must not be before from_date");
+        }
+        row.to_date = to;
+        RETURN_IF_ERROR(tx.Exec("UPDATE discount SET to_date = $3 WHERE account_id = $1 AND "
+                                "discount_id = $2",
+                                account_id, id, to)
+                            .status());
+        if (row.subscription_id.has_value()) {
+          RETURN_IF_ERROR(Changed(tx, account_id, *row.subscription_id, false, events).status());
+        } else {
+          RETURN_IF_ERROR(Touch(tx, account));
+        }
+        return ToProto(row);
+      });
+}
+
 absl::StatusOr<pb::ListDiscountsResponse> AccountsApp::ListDiscounts(
     const rpc::Context&, const pb::ListDiscountsRequest& request) {
   Violations violations;
@@ -228,6 +260,68 @@ absl::StatusOr<pb::Identifier> AccountsApp::AddIdentifier(const rpc::Context& co
         RETURN_IF_ERROR(Changed(tx, row.account_id, row.subscription_id, false, events).status());
         return ToProto(row);
       });
+}
+
+absl::StatusOr<pb::Identifier> AccountsApp::EndIdentifier(const rpc::Context& context,
+                                                          const pb::EndIdentifierRequest& request) {
+  Violations violations;
+  const Uuid id = convert::ReadId("idn", request.identifier_id(), "identifier_id", violations);
+  const CivilDay to = convert::ReadDate(request.to_date(), "to_date", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return convert::Write<pb::Identifier>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Identifier> {
+        ASSIGN_OR_RETURN(const Bundle bundle, FindBundle(tx, request.subscription_id()));
+        RETURN_IF_ERROR(FindAccount(tx, bundle.row.account_id, true).status());
+        for (IdentifierRow row : bundle.identifiers) {
+          if (row.identifier_id != id) continue;
+          if (to <= row.from_date) return InvalidField("to_date", "must be after from_date");
+          row.to_date = to;
+          RETURN_IF_ERROR(CheckFree(tx, row));
+          RETURN_IF_ERROR(tx.Exec("UPDATE identifier SET to_date = $3 WHERE account_id = $1 AND "
+                                  "identifier_id = $2",
+                                  row.account_id, id, to)
+                              .status());
+          RETURN_IF_ERROR(Changed(tx, row.account_id, row.subscription_id, false, events).status());
+          return ToProto(row);
+        }
+        return NotFoundError("IDENTIFIER_NOT_FOUND", "the subscription has no such identifier");
+      });
+}
+
+absl::StatusOr<pb::ListIdentifiersResponse> AccountsApp::ListIdentifiers(
+    const rpc::Context&, const pb::ListIdentifiersRequest& request) {
+  Violations violations;
+  const auto account =
+      convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const auto item =
+      convert::ReadOptionalId("sub", request.subscription_id(), "subscription_id", violations);
+  violations.Require(account.has_value() || item.has_value() || !request.value().empty() ||
+                         request.kind() != pb::Identifier::KIND_UNSPECIFIED,
+                     "account_id", "at least one filter is required");
+  const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const std::string token, convert::ReadPageToken(request.page_token()));
+  Uuid after;
+  if (!token.empty()) {
+    ASSIGN_OR_RETURN(after, Uuid::FromHex(token));
+  }
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(auto rows,
+                   db::Select<IdentifierRow>(
+                       tx,
+                       "WHERE identifier_id > $1 AND ($2::uuid IS NULL OR account_id = $2) AND "
+                       "($3::uuid IS NULL OR subscription_id = $3) AND ($4 = 0 OR kind = $4) AND "
+                       "($5 = '' OR value = $5) ORDER BY identifier_id LIMIT $6",
+                       after, account, item, static_cast<int32_t>(request.kind()), request.value(),
+                       int64_t{size} + 1));
+  pb::ListIdentifiersResponse response;
+  if (rows.size() > static_cast<size_t>(size)) {
+    rows.resize(static_cast<size_t>(size));
+    response.set_next_page_token(convert::MakePageToken(rows.back().identifier_id.ToHex()));
+  }
+  for (const IdentifierRow& row : rows) *response.add_identifiers() = ToProto(row);
+  return response;
 }
 
 absl::StatusOr<pb::ListServiceStatesResponse> AccountsApp::ListServiceStates(

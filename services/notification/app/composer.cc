@@ -16,6 +16,8 @@ Notice ToNotice(const MessageRow& row) {
   out.method = row.method;
   out.reference = row.reference;
   out.reason = row.reason;
+  out.service = row.service;
+  out.old_amount = row.old_amount;
   return out;
 }
 

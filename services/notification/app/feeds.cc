@@ -7,6 +7,8 @@
 #include "broadbill/invoicing/v1/events.pb.h"
 #include "broadbill/payments/v1/events.pb.h"
 #include "libs/convert/convert.h"
+#include "libs/money/fraction.h"
+#include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/notification/app/notification_app.h"
 #include "services/notification/domain/builtin.h"
@@ -81,6 +83,22 @@ absl::Status ReadReminder(const payments::ReminderDue& reminder, MessageRow& row
   if (reminder.document_ids_size() == 1) {
     ASSIGN_OR_RETURN(row.document_id, Uuid::Parse("doc", reminder.document_ids(0)));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> Minor(const broadbill::common::v1::Decimal& price, int exponent) {
+  ASSIGN_OR_RETURN(const Decimal value, Decimal::Parse(price.value()));
+  return Fraction::MinorUnits(value, exponent).Round();
+}
+
+absl::Status ReadPriceChange(const accounts::PriceChangeAnnounced& change, MessageRow& row) {
+  row.template_code = kPriceChange;
+  row.service = change.description();
+  row.currency = change.currency_code();
+  row.day = Day(change.valid_from());
+  ASSIGN_OR_RETURN(const int exponent, CurrencyExponent(row.currency));
+  ASSIGN_OR_RETURN(row.amount, Minor(change.new_price(), exponent));
+  ASSIGN_OR_RETURN(row.old_amount, Minor(change.old_price(), exponent));
   return absl::OkStatus();
 }
 
@@ -232,17 +250,21 @@ absl::Status NotificationApp::OnPaymentsEvents(db::Tx& tx, const std::vector<fee
 
 absl::Status NotificationApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Event>& events) {
   std::map<Uuid, accounts::Account> latest;
+  std::vector<MessageRow> facts;
   for (const feed::Event& event : events) {
     accounts::Event message;
-    if (!message.ParseFromString(event.body) || !message.has_account_changed()) continue;
-    latest[event.account_id] = message.account_changed().account();
+    if (!message.ParseFromString(event.body)) continue;
+    if (message.has_account_changed()) {
+      latest[event.account_id] = message.account_changed().account();
+    } else if (message.has_price_change_announced()) {
+      ASSIGN_OR_RETURN(MessageRow fact, FactOf(event, message));
+      RETURN_IF_ERROR(ReadPriceChange(message.price_change_announced(), fact));
+      facts.push_back(std::move(fact));
+    }
   }
-  if (latest.empty()) return absl::OkStatus();
-  std::vector<Uuid> ids;
   std::vector<CustomerRow> customers;
   std::vector<ContactRow> contacts;
   for (const auto& [id, account] : latest) {
-    ids.push_back(id);
     customers.push_back(ToRow(id, account));
     for (const accounts::Contact& contact : account.contacts()) {
       ASSIGN_OR_RETURN(const Uuid contact_id, Uuid::Parse("con", contact.contact_id()));
@@ -250,6 +272,17 @@ absl::Status NotificationApp::OnAccountsEvents(db::Tx& tx, const std::vector<fee
                           contact.receives_invoices(), contact.receives_notices()});
     }
   }
+  RETURN_IF_ERROR(UpdateCustomers(tx, customers, contacts));
+  if (facts.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(facts, WithoutKnown(tx, std::move(facts)));
+  return Enqueue(tx, facts);
+}
+
+absl::Status NotificationApp::UpdateCustomers(db::Tx& tx, const std::vector<CustomerRow>& customers,
+                                              const std::vector<ContactRow>& contacts) {
+  if (customers.empty()) return absl::OkStatus();
+  std::vector<Uuid> ids;
+  for (const CustomerRow& row : customers) ids.push_back(row.account_id);
   RETURN_IF_ERROR(
       db::Insert(tx, customers,
                  "ON CONFLICT (account_id) DO UPDATE SET known = true, account_number = "

@@ -148,6 +148,29 @@ TEST_CASE("an event given twice is told once, whatever its contacts have become"
   CHECK(f.Messages(f.ann) == Strings{"1 receipt a@x.example "});
 }
 
+TEST_CASE("a price change is told with both prices") {
+  Fixture f;
+  accounts::v1::Event event;
+  auto* change = event.mutable_price_change_announced();
+  change->set_description("Fibre 500");
+  change->set_currency_code("USD");
+  change->mutable_old_price()->set_value("49.99");
+  change->mutable_new_price()->set_value("54.99");
+  change->mutable_valid_from()->set_year(2026);
+  change->mutable_valid_from()->set_month(5);
+  change->mutable_valid_from()->set_day(1);
+  const feed::Event announced = f.Wrap(f.ann, event);
+  const feed::Event account = f.Account(f.ann, {"a@x.example"});
+  REQUIRE(f.Apply(&NotificationApp::OnAccountsEvents, {account, announced, announced}).ok());
+  REQUIRE(f.Apply(&NotificationApp::OnAccountsEvents, {announced}).ok());
+  CHECK(f.Messages(f.ann) == Strings{"1 price_change a@x.example "});
+  const auto rows = f.pool->Exec("SELECT service, old_amount, amount, day::text FROM message");
+  CHECK(rows->Get<std::string>(0, 0) == "Fibre 500");
+  CHECK(rows->Get<int64_t>(0, 1) == 4999);
+  CHECK(rows->Get<int64_t>(0, 2) == 5499);
+  CHECK(rows->Get<std::string>(0, 3) == "2026-05-01");
+}
+
 TEST_CASE("what is told, and as what") {
   Fixture f;
   REQUIRE(f.Apply(&NotificationApp::OnAccountsEvents, {f.Account(f.ann, {"a@x.example"})}).ok());

@@ -52,6 +52,9 @@ class NotificationApp {
   // Makes the messages of these facts (rows without addressee): one per recipient, or one that says
   // why there is none, or one that waits until its account is known.
   absl::Status Enqueue(db::Tx& tx, const std::vector<MessageRow>& facts);
+  // Customers as they are now; messages that waited for them get their addressees.
+  absl::Status UpdateCustomers(db::Tx& tx, const std::vector<CustomerRow>& customers,
+                               const std::vector<ContactRow>& contacts);
   // Facts whose event has no message of that template yet.
   absl::StatusOr<std::vector<MessageRow>> WithoutKnown(db::Tx& tx, std::vector<MessageRow> facts);
 

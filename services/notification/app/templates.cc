@@ -39,7 +39,7 @@ absl::Status NoTemplate(const std::string& code) {
   return NotFoundError(
       "TEMPLATE_NOT_FOUND",
       "there is no template '" + code +
-          "'; codes are credit_note, invoice, payment_declined, receipt, reminder, "
+          "'; codes are credit_note, invoice, payment_declined, price_change, receipt, reminder, "
           "and these followed by '_' and a name of your own");
 }
 

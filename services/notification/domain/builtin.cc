@@ -59,6 +59,14 @@ constexpr char kReminderText[] =
     "Please pay now. If your payment is on its way, please take this mail as settled.\n"
     "{{#payment_instructions}}\n\n{{payment_instructions}}\n{{/payment_instructions}}\n";
 
+constexpr char kPriceChangeText[] =
+    "From {{date}} the price of {{service}} on your account {{account_number}} changes.\n"
+    "\n"
+    "Until then: {{old_price}}\n"
+    "From then:  {{new_price}}\n"
+    "\n"
+    "Both are for one billing period, before taxes. You need not do anything.\n";
+
 TemplateText Make(const char* code, const char* subject, const char* text) {
   TemplateText out;
   out.code = code;
@@ -81,6 +89,7 @@ const std::vector<TemplateText>& BuiltInTemplates() {
       Make(kCreditNote, "Credit note {{number}} from {{company_name}}", kCreditNoteText),
       Make(kInvoice, "Invoice {{number}} from {{company_name}}", kInvoiceText),
       Make(kPaymentDeclined, "Your payment to {{company_name}} was declined", kPaymentDeclinedText),
+      Make(kPriceChange, "A new price for {{service}} from {{date}}", kPriceChangeText),
       Make(kReceipt, "Receipt from {{company_name}}", kReceiptText),
       Make(kReminder, "Payment reminder from {{company_name}}", kReminderText)};
   return *all;
@@ -105,6 +114,7 @@ const std::set<std::string>& Placeholders(const std::string& family) {
   static const auto* const all = new std::map<std::string, std::set<std::string>>{
       {kInvoice, with({"number", "amount", "date", "due_date", "reference"})},
       {kCreditNote, with({"number", "amount", "date"})},
+      {kPriceChange, with({"service", "old_price", "new_price", "date"})},
       {kReceipt, with({"amount", "date", "method", "reference"})},
       {kPaymentDeclined, with({"amount", "date", "method", "reason", "retry_date"})},
       {kReminder, with({"amount", "date", "due_date", "number"})}};

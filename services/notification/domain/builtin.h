@@ -14,6 +14,7 @@ namespace broadbill::notification {
 inline constexpr char kInvoice[] = "invoice";
 inline constexpr char kCreditNote[] = "credit_note";
 inline constexpr char kReceipt[] = "receipt";
+inline constexpr char kPriceChange[] = "price_change";
 inline constexpr char kPaymentDeclined[] = "payment_declined";
 inline constexpr char kReminder[] = "reminder";
 

@@ -63,7 +63,10 @@ Values ValuesOf(const Notice& notice, const Parties& parties, const std::string&
       {"date", date(notice.date)},
       {"method", notice.method},
       {"reference", notice.reference},
-      {"reason", notice.reason}};
+      {"reason", notice.reason},
+      {"service", notice.service},
+      {"old_price", Amount(notice.old_amount, notice.currency, language)},
+      {"new_price", Amount(notice.amount, notice.currency, language)}};
   const TemplateText* const family = FamilyOf(notice.template_code);
   const bool declined = family != nullptr && family->code == kPaymentDeclined;
   out[declined ? "retry_date" : "due_date"] = date(notice.due);
@@ -81,6 +84,8 @@ Notice SampleNotice(const std::string& template_code) {
   out.method = "Visa ending 4242";
   out.reference = "INV-2026-000123";
   out.reason = "insufficient funds";
+  out.service = "Fibre 500";
+  out.old_amount = 4999;
   return out;
 }
 

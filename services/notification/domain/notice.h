@@ -23,6 +23,8 @@ struct Notice {
   std::string method;            // "Visa ending 4242"
   std::string reference;         // what the customer states or stated when paying
   std::string reason;            // why a payment was declined, for people
+  std::string service;           // whose price changes; the new price is `amount`
+  int64_t old_amount = 0;        // its price until then
 };
 
 struct Contact {

@@ -46,6 +46,13 @@ TEST_CASE("who is told") {
                          {})) == "Ann ");
 }
 
+TEST_CASE("the words of a price change") {
+  const auto rendered =
+      RenderMessage(*FamilyOf(kPriceChange), ValuesOf(Of(kPriceChange), SampleParties(), "en"));
+  CHECK(rendered.subject == "A new price for Fibre 500 from April 1, 2026");
+  CHECK(absl::StrContains(rendered.text, "Until then: $49.99\nFrom then:  $54.47\n"));
+}
+
 TEST_CASE("dates and amounts in the language of the message") {
   const CivilDay day(2026, 3, 1);
   CHECK(LongDate(day, "") == "March 1, 2026");

@@ -108,6 +108,8 @@ struct MessageRow {
   absl::Time due_at;
   bool leased = false;
   int64_t fence = 0;
+  std::string service;
+  int64_t old_amount = 0;
   static constexpr char kTable[] = "message";
   static constexpr auto Columns() {
     using R = MessageRow;
@@ -124,7 +126,8 @@ struct MessageRow {
         db::Col("file_size", &R::file_size), db::Col("tries", &R::tries),
         db::Col("strikes", &R::strikes), db::Col("created_at", &R::created_at),
         db::Col("delivered_at", &R::delivered_at), db::Col("due_at", &R::due_at),
-        db::Col("leased", &R::leased), db::Col("fence", &R::fence));
+        db::Col("leased", &R::leased), db::Col("fence", &R::fence), db::Col("service", &R::service),
+        db::Col("old_amount", &R::old_amount));
   }
 };
 
