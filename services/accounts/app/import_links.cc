@@ -128,6 +128,8 @@ absl::Status LinkCoterminous(db::Tx& tx, const std::vector<CoterminousLink>& lin
       refuse(link, found.description);
     }
   }
+  std::stable_sort(errors.begin(), errors.end(),
+                   [](const csv::RowError& a, const csv::RowError& b) { return a.line < b.line; });
   return absl::OkStatus();
 }
 

@@ -5,9 +5,15 @@
 namespace broadbill::accounts {
 namespace {
 
-CivilDay EndOfFirst(const Periods& periods) {
+// The end of the whole period from the start; nullopt: the first one is as any other.
+std::optional<CivilDay> EndOfFirst(const Periods& periods, const Cycles& cycles) {
+  if (!periods.full_first) return std::nullopt;
+  std::optional<CivilDay> until;
+  const Schedule schedule = ScheduleOn(periods, cycles, periods.start, &until);
+  if (schedule.PeriodContaining(periods.start).start == periods.start) return std::nullopt;
   const Recurrence& first = periods.recurrences.front().second;
-  return first.days > 0 ? periods.start + first.days : AddMonths(periods.start, first.months);
+  const CivilDay end = Schedule(periods.start, periods.start.day(), first).Boundary(1);
+  return std::min(end, until.value_or(end));
 }
 
 }  // namespace
@@ -50,9 +56,9 @@ Schedule ScheduleOn(const Periods& periods, const Cycles& cycles, CivilDay day,
 
 CivilDay NextBoundary(const Periods& periods, const Cycles& cycles, CivilDay from) {
   CivilDay day = std::max(from, periods.start);
-  if (periods.full_first) {
+  if (const auto first = EndOfFirst(periods, cycles)) {
     if (day == periods.start) return day;
-    if (day <= EndOfFirst(periods)) return EndOfFirst(periods);
+    if (day <= *first) return *first;
   }
   while (true) {
     std::optional<CivilDay> until;
@@ -67,8 +73,9 @@ CivilDay NextBoundary(const Periods& periods, const Cycles& cycles, CivilDay fro
 CivilDay EndOfPeriods(const Periods& periods, const Cycles& cycles, CivilDay from, int count) {
   Periods regular = periods;
   regular.full_first = false;
-  if (periods.full_first && from == periods.start) {
-    from = EndOfFirst(periods);
+  const auto first = EndOfFirst(periods, cycles);
+  if (first.has_value() && from == periods.start) {
+    from = *first;
     if (--count == 0) return from;
   }
   CivilDay end = NextBoundary(regular, cycles, from);
