@@ -465,6 +465,11 @@ TEST_CASE("files know payers, contracts, moves and items that end together") {
       "yes,90\n"
       "month,Month,internet_access,4000,49.99,1,full_then_stub,,,,,,,,,,\n");
   CHECK(errors(f.app.ImportPlans(f.context, plans)).empty());
+  plans.set_content(
+      "code,name,tax_class,account_code,price,contract_months,early_termination,setup_fee,loyalty\n"
+      "bad,Bad,internet_access,4000,1,12,fixed,0,24:5 12:10\n");
+  CHECK(errors(f.app.ImportPlans(f.context, plans)) ==
+        "2 termination_fee INVALID_VALUE\n2 setup_fee INVALID_VALUE\n2 loyalty INVALID_VALUE\n");
   pb::GetPlanRequest get;
   get.set_plan_id("year");
   const pb::Plan year = *f.app.GetPlan(f.context, get);

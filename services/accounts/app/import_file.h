@@ -3,6 +3,7 @@
 // A CSV file on its way into accounts: typed columns, errors by row and column.
 
 #include <cctype>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,10 +49,15 @@ class ImportFile {
     row_ok_ = false;
     errors.push_back({row_.line, column, Get(column), reason, message});
   }
-  // Errors of a validator that names proto fields: the last part is the column.
-  void Refuse(const Violations& violations) {
+  // Errors of a validator that names proto fields: the last part is the column, unless `columns`
+  // names another.
+  void Refuse(const Violations& violations,
+              const std::map<std::string, std::string>& columns = {}) {
     for (const FieldViolation& found : ViolationsOf(violations.ToStatus())) {
-      Refuse(found.field.substr(found.field.rfind('.') + 1), found.description);
+      const auto other = columns.find(found.field);
+      Refuse(
+          other == columns.end() ? found.field.substr(found.field.rfind('.') + 1) : other->second,
+          found.description);
     }
   }
   int32_t Int(const std::string& column, int32_t otherwise) {

@@ -264,6 +264,64 @@ pb::Plan ReadPlanRow(ImportFile& file) {
   return plan;
 }
 
+// Columns that may be left out.
+const std::vector<std::string>& OptionalPlanColumns() {
+  static const auto* const columns = new std::vector<std::string>{"kind",
+                                                                  "currency",
+                                                                  "timing",
+                                                                  "months",
+                                                                  "days",
+                                                                  "valid_from",
+                                                                  "proration_start",
+                                                                  "proration_change",
+                                                                  "proration_quantity",
+                                                                  "proration_suspend",
+                                                                  "proration_cancel",
+                                                                  "suspension",
+                                                                  "hold_price",
+                                                                  "term_discount_percent",
+                                                                  "allowance",
+                                                                  "usage_unit",
+                                                                  "usage_direction",
+                                                                  "unlimited",
+                                                                  "prorate_allowance",
+                                                                  "block_size",
+                                                                  "block_price",
+                                                                  "usage_tax_class",
+                                                                  "usage_account_code",
+                                                                  "decks",
+                                                                  "first_invoice",
+                                                                  "free_periods",
+                                                                  "setup_fee",
+                                                                  "setup_fee_text",
+                                                                  "contract_months",
+                                                                  "renewal_months",
+                                                                  "notice_days",
+                                                                  "early_termination",
+                                                                  "termination_fee",
+                                                                  "loyalty",
+                                                                  "seasonal_hold",
+                                                                  "hold_min_days",
+                                                                  "hold_days_per_year",
+                                                                  "holds_per_year"};
+  return *columns;
+}
+
+// The columns of fields that have other names in files.
+const std::map<std::string, std::string>& PlanColumns() {
+  static const auto* const columns = new std::map<std::string, std::string>{
+      {"plan.prices.amount", "price"},
+      {"plan.contract.months", "contract_months"},
+      {"plan.contract.fee_amount", "termination_fee"},
+      {"plan.setup_fee.amount", "setup_fee"},
+      {"plan.loyalty.after_months", "loyalty"},
+      {"plan.loyalty.percent", "loyalty"},
+      {"plan.seasonal_hold.min_days", "hold_min_days"},
+      {"plan.seasonal_hold.max_days_per_year", "hold_days_per_year"},
+      {"plan.seasonal_hold.max_per_year", "holds_per_year"}};
+  return *columns;
+}
+
 }  // namespace
 
 absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& context,
@@ -274,44 +332,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
         ASSIGN_OR_RETURN(const CompanyRow company, FindCompany(tx, ""));
         ImportFile file(request.content());
         RETURN_IF_ERROR(file.Open({"code", "name", "tax_class", "account_code", "price"},
-                                  {"kind",
-                                   "currency",
-                                   "timing",
-                                   "months",
-                                   "days",
-                                   "valid_from",
-                                   "proration_start",
-                                   "proration_change",
-                                   "proration_quantity",
-                                   "proration_suspend",
-                                   "proration_cancel",
-                                   "suspension",
-                                   "hold_price",
-                                   "term_discount_percent",
-                                   "allowance",
-                                   "usage_unit",
-                                   "usage_direction",
-                                   "unlimited",
-                                   "prorate_allowance",
-                                   "block_size",
-                                   "block_price",
-                                   "usage_tax_class",
-                                   "usage_account_code",
-                                   "decks",
-                                   "first_invoice",
-                                   "free_periods",
-                                   "setup_fee",
-                                   "setup_fee_text",
-                                   "contract_months",
-                                   "renewal_months",
-                                   "notice_days",
-                                   "early_termination",
-                                   "termination_fee",
-                                   "loyalty",
-                                   "seasonal_hold",
-                                   "hold_min_days",
-                                   "hold_days_per_year",
-                                   "holds_per_year"}));
+                                  OptionalPlanColumns()));
         ASSIGN_OR_RETURN(const db::Result known, tx.Exec("SELECT code FROM plan"));
         std::set<std::string> codes;
         for (int i = 0; i < known.size(); ++i) codes.insert(known.Get<std::string>(i, 0));
@@ -321,7 +342,7 @@ absl::StatusOr<ImportResult> AccountsApp::ImportPlans(const rpc::Context& contex
           plan.set_company_id(company.company_id.ToText("co"));
           Violations violations;
           NormalisePlan(plan, ToProto(company).currency_code(), violations);
-          file.Refuse(violations);
+          file.Refuse(violations, PlanColumns());
           if (!codes.insert(plan.code()).second) {
             file.Refuse("code", "exists already, or stands twice in the file", "DUPLICATE_KEY");
           }
