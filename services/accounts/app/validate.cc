@@ -33,7 +33,9 @@ void RequireRange(int32_t value, int32_t from, int32_t to, const std::string& fi
 
 void RequirePositive(const broadbill::common::v1::Decimal& value, const std::string& field,
                      Violations& violations) {
-  const Decimal number = convert::ReadDecimal(value, field, violations);
+  Violations unreadable;
+  const Decimal number = convert::ReadDecimal(value, field, unreadable);
+  if (!violations.Check(unreadable.ToStatus(), field)) return;
   violations.Require(!number.IsNegative() && !number.IsZero(), field, "must be more than 0");
 }
 
