@@ -242,6 +242,33 @@ TEST_CASE("contract terms, renewals and early ends") {
   CHECK_FALSE(f.Snapshot(account.account_id()).items(0).has_early_end());
 }
 
+TEST_CASE("the feed tells a subscription as it is on the day") {
+  Fixture f;
+  const std::string account = f.Account("A1").account_id();
+  const std::string slow = f.Plan();
+  const std::string fast =
+      f.Plan([](pb::Plan& p) { p.mutable_prices(0)->mutable_amount()->set_value("79.99"); });
+  const std::string item = f.Subscribe(account, slow, "2026-03-01");
+  REQUIRE(f.TryChange(item, "2026-03-05", [](pb::SubscriptionChange& c) {
+             c.mutable_quantity()->mutable_quantity()->set_value("3");
+           }).ok());
+  REQUIRE(f.TryChange(item, "2026-04-01", [&](pb::SubscriptionChange& c) {
+             c.mutable_plan()->set_plan_id(fast);
+           }).ok());
+  REQUIRE(
+      f.TryChange(item, "2026-05-01", [](pb::SubscriptionChange& c) { c.mutable_cancel(); }).ok());
+  pb::SubscriptionChanged last;
+  for (const pb::Event& event : f.Events()) {
+    if (event.has_subscription_changed()) last = event.subscription_changed();
+  }
+  CHECK(last.plan_code() == slow);
+  CHECK(last.recurring_price().value() == "149.97");
+  CHECK(Text(last.end_date()) == "2026-05-01");
+  REQUIRE(last.plans_size() == 2);
+  CHECK(Text(last.plans(0).end_date()) == "2026-04-01");
+  CHECK(last.plans(1).plan_code() == fast);
+}
+
 TEST_CASE("revoking a change leaves a history that makes sense") {
   Fixture f;
   const pb::Account account = f.Account("A1");

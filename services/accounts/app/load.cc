@@ -1,7 +1,9 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "broadbill/accounts/v1/events.pb.h"
+#include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
+#include "libs/money/fraction.h"
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
 #include "services/accounts/app/resolve.h"
@@ -289,9 +291,20 @@ void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const Accoun
   for (const IdentifierRow& identifier : bundle.identifiers) {
     *out->add_identifiers() = ToProto(identifier);
   }
-  for (const Segment& segment : SegmentsOf(bundle, plans)) {
+  const auto zone = LoadZone(account.time_zone);
+  const CivilDay today = DateIn(at, zone.ok() ? *zone : absl::UTCTimeZone());
+  const std::vector<Segment> segments = SegmentsOf(bundle, plans);
+  if (!segments.empty() && segments.back().days.end != CivilDay::max()) {
+    *out->mutable_end_date() = convert::ToProto(segments.back().days.end);
+  }
+  for (const Segment& segment : segments) {
     const auto plan = plans.find(segment.plan_id);
     if (plan == plans.end()) continue;
+    if (segment.days.Contains(today)) {
+      out->set_plan_code(plan->second.code());
+      const auto price = (Fraction::Of(segment.price) * Fraction::Of(segment.quantity)).ToDecimal();
+      if (price.ok()) *out->mutable_recurring_price() = convert::ToProto(*price);
+    }
     const bool same = out->plans_size() > 0 &&
                       out->plans(out->plans_size() - 1).plan_code() == plan->second.code();
     auto* span = same ? out->mutable_plans(out->plans_size() - 1) : out->add_plans();
@@ -303,8 +316,6 @@ void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const Accoun
     span->set_plan_code(plan->second.code());
     if (plan->second.has_usage()) *span->mutable_usage() = plan->second.usage();
     if (plan->second.has_voice()) *span->mutable_voice() = plan->second.voice();
-    out->set_plan_code(plan->second.code());
-    *out->mutable_recurring_price() = convert::ToProto(segment.price);
   }
   out->set_created(created);
   events.Add(account.account_id, event);

@@ -328,20 +328,26 @@ class Scenario {
   absl::Status Prices(Reader& r) { return scenarios::ChangePrices(world_, r); }
   absl::Status Payer(Reader& r) { return scenarios::SetPayer(world_, r); }
 
-  // discount S1 "Welcome" 20% [from DATE] [to DATE] [periods 3]   or 5.00 instead of a percentage
+  // discount S1|account A1 "Welcome" 20% [from DATE] [to DATE] [periods 3]   or 5.00 instead of a
+  // percentage
   absl::Status Discount(Reader& r) {
-    ASSIGN_OR_RETURN(const std::string name, r.Next("a subscription"));
-    ASSIGN_OR_RETURN(const std::string id, Id(world_.subscriptions, name, "subscription"));
-    accounts::GetSubscriptionRequest get;
-    get.set_subscription_id(id);
-    ASSIGN_OR_RETURN(
-        const auto subscription,
-        world_.Call<accounts::Subscription>("broadbill.accounts.v1.Accounts/GetSubscription", get));
     accounts::CreateDiscountRequest request;
-    request.set_account_id(subscription.account_id());
     accounts::Discount* discount = request.mutable_discount();
-    discount->set_subscription_id(id);
-    discount->set_position(subscription.discounts_size());
+    if (r.Take("account")) {
+      ASSIGN_OR_RETURN(const std::string account, r.Next("an account"));
+      ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, account, "account"));
+    } else {
+      ASSIGN_OR_RETURN(const std::string name, r.Next("a subscription"));
+      accounts::GetSubscriptionRequest get;
+      ASSIGN_OR_RETURN(*get.mutable_subscription_id(),
+                       Id(world_.subscriptions, name, "subscription"));
+      ASSIGN_OR_RETURN(const auto subscription,
+                       world_.Call<accounts::Subscription>(
+                           "broadbill.accounts.v1.Accounts/GetSubscription", get));
+      request.set_account_id(subscription.account_id());
+      discount->set_subscription_id(get.subscription_id());
+      discount->set_position(subscription.discounts_size());
+    }
     ASSIGN_OR_RETURN(*discount->mutable_label(), r.Next("a label"));
     ASSIGN_OR_RETURN(std::string value, r.Next("20% or 5.00"));
     if (value.back() == '%') {
