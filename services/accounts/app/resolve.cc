@@ -356,7 +356,11 @@ pb::SnapshotItem ToSnapshot(const Bundle& bundle, const Plans& plans, const Acco
     *out.mutable_end_date() = convert::ToProto(segments.back().days.end);
   }
   const Cycles cycles = CyclesOf(account);
-  const Periods periods = PeriodsOf(bundle, segments, plans, cycles, other);
+  Periods periods;
+  periods.start = row.start_date;
+  const bool by_period = row.coterminous_with.has_value() || !bundle.discounts.empty() ||
+                         plans.at(segments.front().plan_id).free_periods() > 0;
+  if (by_period) periods = PeriodsOf(bundle, segments, plans, cycles, other);
   if (periods.anchor.has_value()) *out.mutable_anchor_date() = convert::ToProto(*periods.anchor);
   AddDiscounts(bundle, segments, plans, periods, cycles, &out);
   SetSetupFee(row, plans.at(segments.front().plan_id), &out);
