@@ -29,6 +29,9 @@ struct AccountWork {
   }
 };
 
+// What payable rounding is booked under, and its source.
+inline constexpr char kRoundingSource[] = "rounding";
+
 // A line that takes back what an earlier line charged; it keeps that line's tax.
 inline bool IsCredit(const LineRow& line) { return line.corrects_line_id.has_value(); }
 
