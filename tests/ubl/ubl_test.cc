@@ -15,8 +15,10 @@
 #include <iostream>
 #include <map>
 #include <sstream>
+#include <thread>
 
 #include "broadbill/invoicing/v1/document.pb.h"
+#include "libs/db/pool.h"
 #include "libs/money/fraction.h"
 #include "libs/money/money.h"
 #include "tests/scenarios/runner/runner.h"
@@ -345,6 +347,58 @@ TEST_CASE("every document passes the official EN 16931 rules") {
   }
   std::cout << checked << " documents by the official rules, " << fired << " rules fired\n";
   CHECK(fired > 30 * checked);
+}
+
+// The bytes first delivered are kept: renders that race answer the same ones, and so does a program
+// whose templates have moved on; what was never rendered is not drawn in another look than its own.
+TEST_CASE("renderings are kept, and keep their template") {
+  const std::string story =
+      "clock 2026-03-01 America/Chicago\n"
+      "plan p 10.00/month tax none\n"
+      "account A cycle 1\naccount B cycle 1\n"
+      "import tax-areas\n  country,region,postal_code,jurisdictions\n  US,MN,55401,US-27\n"
+      "subscribe A p from 2026-03-01\nsubscribe B p from 2026-03-01\n"
+      "bill 2026-03-01\n";
+  const int failures = scenarios::RunScenario("kept", story, [](scenarios::World& world) {
+    pb::ListDocumentsRequest list;
+    const auto page = world.Call<pb::ListDocumentsResponse>(
+        "broadbill.invoicing.v1.Invoicing/ListDocuments", list);
+    REQUIRE(page.ok());
+    REQUIRE(page->documents_size() == 2);
+    const auto render = [&](const pb::Document& document) {
+      pb::RenderDocumentRequest request;
+      request.set_document_id(document.document_id());
+      return world.Call<pb::RenderDocumentResponse>(
+          "broadbill.invoicing.v1.Invoicing/RenderDocument", request);
+    };
+    const pb::Document& first = page->documents(0);
+    std::vector<std::string> sums(8);
+    std::vector<std::thread> threads;
+    for (std::string& sum : sums) {
+      threads.emplace_back([&] {
+        const auto file = render(first);
+        if (file.ok()) sum = file->sha256();
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(sums.front().size() == 64);
+    CHECK(std::count(sums.begin(), sums.end(), sums.front()) == 8);
+
+    // As documents of a later program would say it: field 29, version 99.
+    db::Pool::Options options;
+    options.url = world.database_url();
+    db::Pool pool(options);
+    REQUIRE(pool.Exec("UPDATE invoicing.document SET parties = parties || $1",
+                      db::Bytes{"\xE8\x01\x63"})
+                .ok());
+    const auto kept = render(first);
+    REQUIRE(kept.ok());
+    CHECK(kept->sha256() == sums.front());
+    const auto unknown = render(page->documents(1));
+    CHECK(unknown.status().code() == absl::StatusCode::kFailedPrecondition);
+    CHECK(std::string(unknown.status().message()).find("version 99") != std::string::npos);
+  });
+  CHECK(failures == 0);
 }
 
 }  // namespace broadbill

@@ -281,12 +281,14 @@ absl::StatusOr<std::vector<Draft>> Assembler::MakeDrafts(const std::vector<Uuid>
   RETURN_IF_ERROR(AddTaxes(work, context.as_of));
   RETURN_IF_ERROR(AddCreditTaxes(work));
   watch.Lap("taxes");
-  std::vector<Draft> out;
   for (AccountWork& one : work) {
     Total(one.draft);
     if (!one.failed) RETURN_IF_ERROR(RoundPayable(one));
-    out.push_back(std::move(one.draft));
   }
+  RETURN_IF_ERROR(AddStatements(work, context.as_of));
+  AddLogos(work);
+  std::vector<Draft> out;
+  for (AccountWork& one : work) out.push_back(std::move(one.draft));
   return out;
 }
 

@@ -88,9 +88,21 @@ UblParty ToParty(const pb::Party& party) {
   return out;
 }
 
-// Numbers and dates of the documents that this one takes back from.
-absl::StatusOr<std::vector<std::pair<std::string, CivilDay>>> Corrected(db::Tx& tx,
-                                                                        const Whole& whole) {
+// Where the lines were delivered, when that is one country.
+std::string DeliveredTo(const pb::Document& document) {
+  std::string out;
+  for (const auto& location : document.locations()) {
+    const std::string& country = location.address().country_code();
+    if (!out.empty() && !country.empty() && out != country) return "";
+    if (out.empty()) out = country;
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::pair<std::string, CivilDay>>> CorrectedBy(db::Tx& tx,
+                                                                          const Whole& whole) {
   std::vector<Uuid> ids;
   if (whole.row.corrects_document_id) ids.push_back(*whole.row.corrects_document_id);
   for (const LineRow& line : whole.lines) {
@@ -106,19 +118,6 @@ absl::StatusOr<std::vector<std::pair<std::string, CivilDay>>> Corrected(db::Tx& 
   for (const PostingRow& row : rows) out.emplace_back(row.full_number, row.invoice_date);
   return out;
 }
-
-// Where the lines were delivered, when that is one country.
-std::string DeliveredTo(const pb::Document& document) {
-  std::string out;
-  for (const auto& location : document.locations()) {
-    const std::string& country = location.address().country_code();
-    if (!out.empty() && !country.empty() && out != country) return "";
-    if (out.empty()) out = country;
-  }
-  return out;
-}
-
-}  // namespace
 
 absl::StatusOr<std::string> RenderUbl(db::Tx& tx, const Whole& whole) {
   if (!whole.posting) {
@@ -137,7 +136,7 @@ absl::StatusOr<std::string> RenderUbl(db::Tx& tx, const Whole& whole) {
     ubl.note = whole.lines.front().derivation;  // the reason of the credit note
   }
   if (whole.row.service_start) ubl.period = {*whole.row.service_start, *whole.row.service_end};
-  ASSIGN_OR_RETURN(ubl.corrected, Corrected(tx, whole));
+  ASSIGN_OR_RETURN(ubl.corrected, CorrectedBy(tx, whole));
   ubl.seller = ToParty(document.seller());
   ubl.seller.id.clear();
   if (ubl.seller.vat_id.empty() && ubl.seller.tax_id.empty()) {

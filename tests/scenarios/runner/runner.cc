@@ -716,6 +716,7 @@ class Scenario {
       return absl::OkStatus();
     }
     if (what == "rendering") return ExpectRendered(r);
+    if (what == "statement") return ExpectStatement(r);
     if (what == "late-fees") return ExpectCount(r, collected_.late_fees());
     if (what == "reminders") return ExpectCount(r, collected_.reminders());
     if (IsReport(what)) return ExpectReports(what, r);
@@ -774,6 +775,29 @@ class Scenario {
   absl::Status Exemption(Reader& r) {
     ASSIGN_OR_RETURN(const auto words, Rest(r));
     return Exempt(world_, words);
+  }
+  // expect statement A1 previous 50.00 payments -30.00 adjustments 0.00 now 70.00
+  absl::Status ExpectStatement(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    const invoicing::Document* document = DocumentOf(account);
+    if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no document");
+    const auto& statement = document->statement();
+    const std::map<std::string, const google::type::Money*> fields = {
+        {"previous", &statement.previous_balance()},
+        {"payments", &statement.payments()},
+        {"adjustments", &statement.adjustments()},
+        {"now", &statement.new_balance()}};
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("what"));
+      ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+      const auto field = fields.find(word);
+      if (field == fields.end()) {
+        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+      }
+      Compare(word + " " + amount, word + " " + AmountOf(*field->second));
+    }
+    return absl::OkStatus();
   }
   absl::Status ExpectRendered(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));

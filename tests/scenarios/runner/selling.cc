@@ -10,6 +10,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "broadbill/accounts/v1/company.pb.h"
 #include "broadbill/tax/v1/exemption.pb.h"
 #include "broadbill/tax/v1/rule.pb.h"
@@ -194,7 +195,7 @@ absl::StatusOr<std::string> RenderedText(World& world, const std::string& docume
     pclose(pipe);
   }
   std::filesystem::remove(path);
-  return text;
+  return absl::StrReplaceAll(text, {{"\u00a0", " "}});
 }
 
 absl::StatusOr<std::vector<std::string>> ExpectRendering(World& world,
