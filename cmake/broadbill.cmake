@@ -48,6 +48,8 @@ pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(pango REQUIRED IMPORTED_TARGET pangocairo cairo cairo-pdf)
 pkg_check_modules(qrencode REQUIRED IMPORTED_TARGET libqrencode)
+pkg_check_modules(xml2 REQUIRED IMPORTED_TARGET libxml-2.0)
+find_library(ZINT_LIBRARY zint REQUIRED)  # brings no pkg-config file
 
 set(BROADBILL_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Werror)
 

@@ -15,7 +15,7 @@ absl::Status Register(rpc::Host& host) {
   InvoicingApp* app = host.Own(std::make_unique<InvoicingApp>(
       pool, host.clock(),
       Assembler::Peers{host.ChannelTo("accounts"), host.ChannelTo("rating"), host.ChannelTo("tax"),
-                       &host.metrics()}));
+                       &host.metrics(), host.ChannelTo("payments")}));
   if (host.options().owns_database) RETURN_IF_ERROR(app->TakeBackChunks());
   rpc::Service service("broadbill.invoicing.v1.Invoicing");
   service.Unary("CreateBillRun", app, &InvoicingApp::CreateBillRun)

@@ -25,6 +25,7 @@ absl::Status Register(rpc::Host& host) {
       .Unary("CreateDunningPolicy", app, &PaymentsApp::CreateDunningPolicy)
       .Unary("ListDunningPolicies", app, &PaymentsApp::ListDunningPolicies)
       .Unary("GetAccountBalance", app, &PaymentsApp::GetAccountBalance)
+      .Unary("BatchGetStatementBalances", app, &PaymentsApp::BatchGetStatementBalances)
       .Unary("ListOpenItems", app, &PaymentsApp::ListOpenItems)
       .Unary("ListTransfers", app, &PaymentsApp::ListTransfers)
       .Unary("VerifyLedger", app, &PaymentsApp::VerifyLedger);

@@ -10,10 +10,21 @@
 namespace broadbill::accounts {
 namespace {
 
+constexpr size_t kMaxLogo = 128 * 1024;
+
 void CheckCompany(pb::Company& company, Violations& violations) {
   violations.Require(!company.name().empty(), "company.name", "is required");
   violations.Check(CurrencyExponent(company.currency_code()).status(), "company.currency_code");
   violations.Check(LoadZone(company.time_zone()).status(), "company.time_zone");
+  if (company.has_payable_rounding()) {
+    const Decimal step =
+        convert::ReadDecimal(company.payable_rounding(), "company.payable_rounding", violations);
+    violations.Require(!step.IsNegative() && step <= Decimal::FromInt(100),
+                       "company.payable_rounding", "must be a step of 0 to 100, like 0.05");
+  }
+  const std::string& logo = company.logo_png();
+  violations.Require(logo.empty() || (logo.size() <= kMaxLogo && logo.rfind("\x89PNG\r\n", 0) == 0),
+                     "company.logo_png", "must be a PNG of at most 128 KiB");
   if (company.language().empty()) company.set_language("en");
   if (company.correction_mode() == pb::Company::CORRECTION_MODE_UNSPECIFIED) {
     company.set_correction_mode(pb::Company::NEXT_INVOICE);

@@ -197,6 +197,29 @@ void Total(Draft& draft) {
   document.held = !draft.problems.empty();
 }
 
+// The payable amount in steps of the company's smallest coin: a line without tax.
+absl::Status RoundPayable(AccountWork& one) {
+  Draft& draft = one.draft;
+  const Decimal step = ToDecimal(one.company->payable_rounding());
+  if (!draft.document.has_value() || step.IsZero()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const int64_t minor, Fraction::MinorUnits(step, one.exponent).Round());
+  DocumentRow& document = *draft.document;
+  if (minor <= 1) return absl::OkStatus();
+  Line line;
+  line.kind = LineKind::kRounding;
+  line.amount = static_cast<int64_t>(RoundToStep(document.total, minor)) - document.total;
+  if (line.amount == 0) return absl::OkStatus();
+  line.description = "Rounding";
+  line.account_code = kRoundingSource;
+  line.source = kRoundingSource;
+  line.derivation = absl::StrCat("total in steps of ", step.ToString());
+  draft.lines.push_back(ToRow(line, document, static_cast<int32_t>(draft.lines.size()) + 1,
+                              Uuid::Make(document.created_at)));
+  document.net += line.amount;
+  document.total += line.amount;
+  return absl::OkStatus();
+}
+
 void Clear(Draft& draft, bool keep_problems) {
   draft.coverage.clear();
   draft.charges.clear();
@@ -258,11 +281,14 @@ absl::StatusOr<std::vector<Draft>> Assembler::MakeDrafts(const std::vector<Uuid>
   RETURN_IF_ERROR(AddTaxes(work, context.as_of));
   RETURN_IF_ERROR(AddCreditTaxes(work));
   watch.Lap("taxes");
-  std::vector<Draft> out;
   for (AccountWork& one : work) {
     Total(one.draft);
-    out.push_back(std::move(one.draft));
+    if (!one.failed) RETURN_IF_ERROR(RoundPayable(one));
   }
+  RETURN_IF_ERROR(AddStatements(work, context.as_of));
+  AddLogos(work);
+  std::vector<Draft> out;
+  for (AccountWork& one : work) out.push_back(std::move(one.draft));
   return out;
 }
 

@@ -29,6 +29,12 @@ struct Problem {
   std::string message;
 };
 
+// A company's logo image.
+struct Logo {
+  std::string sha256;  // in hexadecimal
+  std::string png;
+};
+
 // One account's bill: nothing, a document, or a problem (with or without a document).
 struct Draft {
   Uuid account_id;
@@ -40,6 +46,7 @@ struct Draft {
   std::vector<UsageBilledRow> usage;
   std::vector<Uuid> charges;  // pending charges it bills
   std::vector<Problem> problems;
+  std::shared_ptr<const Logo> logo;  // its company's; may be nullptr
 };
 
 // How the drafts of a run are labelled.
@@ -56,6 +63,7 @@ class Assembler {
   struct Peers {
     std::shared_ptr<rpc::Channel> accounts, rating, tax;
     rpc::Metrics* metrics = nullptr;
+    std::shared_ptr<rpc::Channel> payments = nullptr;
   };
   Assembler(std::shared_ptr<db::Pool> pool, const Clock& clock, Peers peers)
       : pool_(std::move(pool)), clock_(clock), peers_(std::move(peers)) {}
@@ -74,6 +82,8 @@ class Assembler {
   absl::Status AddTaxes(std::vector<AccountWork>& work,
                         CivilDay tax_date) const;                     // clients/tax_lines.cc
   absl::Status AddCreditTaxes(std::vector<AccountWork>& work) const;  // credit_tax.cc
+  absl::Status AddStatements(std::vector<AccountWork>& work,
+                             CivilDay as_of) const;  // clients/statements.cc
 
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;

@@ -7,6 +7,7 @@
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/whole.h"
+#include "services/invoicing/app/work.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -39,6 +40,12 @@ class Crediting {
     document_.net = document_.tax = 0;
     document_.held = false;
     document_.created_at = now;
+    // Who and where, as the original says it; the balances of its statement are not this one's.
+    pb::Document parties;
+    parties.ParseFromString(document_.parties.data);
+    parties.clear_statement();
+    parties.set_template_version(kTemplateVersion);
+    document_.parties.data = parties.SerializeAsString();
   }
 
   int64_t Left(const LineRow& line) { return line.amount - credited_[line.line_id]; }

@@ -1,17 +1,10 @@
-#include <sodium.h>
-
 #include <algorithm>
 #include <map>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
-#include "libs/money/money.h"
 #include "libs/status/macros.h"
-#include "services/invoicing/app/whole.h"
-#include "services/invoicing/render/pdf.h"
+#include "services/invoicing/app/rendering.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -67,162 +60,6 @@ void SetTax(const TaxRow& row, const std::string& currency, pb::DocumentTax* out
   }
 }
 
-// ---- rendering
-
-std::string LongDate(CivilDay day) {
-  static const char* const kMonths[] = {"January",   "February", "March",    "April",
-                                        "May",       "June",     "July",     "August",
-                                        "September", "October",  "November", "December"};
-  return absl::StrCat(kMonths[day.month() - 1], " ", day.day(), ", ", day.year());
-}
-
-std::string ShortInterval(CivilDay start, CivilDay end) {
-  static const char* const kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const CivilDay last = end - 1;
-  return absl::StrCat(kMonths[start.month() - 1], " ", start.day(),
-                      start.year() != last.year() ? absl::StrCat(", ", start.year()) : "", " – ",
-                      kMonths[last.month() - 1], " ", last.day(), ", ", last.year());
-}
-
-RenderParty ToParty(const pb::Party& party) {
-  RenderParty out;
-  out.name = party.name();
-  for (const std::string& line : party.address().lines()) out.address.push_back(line);
-  std::string city = party.address().city();
-  if (!party.address().region().empty()) city += ", " + party.address().region();
-  if (!party.address().postal_code().empty()) city += " " + party.address().postal_code();
-  out.address.push_back(city);
-  out.tax_id = party.tax_id();
-  out.contact = party.email();
-  if (!party.phone().empty()) out.contact += (out.contact.empty() ? "" : " · ") + party.phone();
-  return out;
-}
-
-std::string LocationText(const pb::Document& document, const std::string& location_id) {
-  for (const pb::DocumentLocation& location : document.locations()) {
-    if (location.location_id() != location_id) continue;
-    std::string out = location.name();
-    for (const std::string& line : location.address().lines()) {
-      out += (out.empty() ? "" : " · ") + line;
-    }
-    return out + (location.address().city().empty() ? "" : ", " + location.address().city());
-  }
-  return "";
-}
-
-// A customer sees one row a tax: what new lines bring and what credits take back, together.
-std::vector<RenderTax> RenderTaxes(const Whole& whole, int64_t sign, int exponent) {
-  struct Sum {
-    std::string name, rate;
-    int64_t base = 0, amount = 0;
-  };
-  std::vector<Sum> sums;
-  for (const TaxRow& tax : whole.taxes) {
-    const std::string& name = tax.name.empty() ? tax.jurisdiction_name : tax.name;
-    const std::string rate = tax.fixed ? "" : tax.rate.ToString() + " %";
-    auto same = std::find_if(sums.begin(), sums.end(),
-                             [&](const Sum& sum) { return sum.name == name && sum.rate == rate; });
-    if (same == sums.end()) same = sums.insert(sums.end(), Sum{name, rate});
-    same->base += sign * tax.base;
-    same->amount += sign * tax.amount;
-  }
-  std::vector<RenderTax> out;
-  for (const Sum& sum : sums) {
-    if (sum.amount == 0) continue;
-    out.push_back({sum.name, sum.rate, FormatMinorGrouped(sum.base, exponent),
-                   FormatMinorGrouped(sum.amount, exponent)});
-  }
-  return out;
-}
-
-RenderInput ToRender(const Whole& whole) {
-  const pb::Document document = WholeToProto(whole);
-  const DocumentRow& row = whole.row;
-  const auto exponent_or = CurrencyExponent(row.currency);
-  const int exponent = exponent_or.ok() ? *exponent_or : 2;
-  // A credit note shows what it gives as positive amounts.
-  const int64_t sign = row.kind == 2 ? -1 : 1;
-  const auto amount = [&](int64_t minor) { return FormatMinorGrouped(sign * minor, exponent); };
-  RenderInput in;
-  in.title = !whole.posting ? "Draft" : row.kind == 2 ? "Credit note" : "Invoice";
-  in.number = whole.posting ? whole.posting->full_number : "";
-  const CivilDay date = whole.posting ? whole.posting->invoice_date : row.as_of;
-  in.issue_date = LongDate(date);
-  in.iso_date = FormatDate(date);
-  if (row.kind == 1)
-    in.due_date = LongDate(whole.posting ? whole.posting->due_date : date + row.due_days);
-  if (row.service_start) in.period = ShortInterval(*row.service_start, *row.service_end);
-  in.account_number = document.customer().account_number();
-  in.seller = ToParty(document.seller());
-  in.customer = ToParty(document.customer());
-  if (!document.seller().logo_color().empty()) in.accent = document.seller().logo_color();
-  in.letter = document.seller().address().country_code().empty() ||
-              document.seller().address().country_code() == "US" ||
-              document.seller().address().country_code() == "CA";
-  std::map<std::string, size_t> groups;
-  for (const LineRow& line : whole.lines) {
-    const std::string location = line.location_id ? line.location_id->ToText("loc") : "";
-    auto [group, fresh] = groups.emplace(location, in.groups.size());
-    if (fresh) in.groups.push_back({LocationText(document, location), {}, ""});
-    RenderLine out;
-    out.description =
-        line.kind == 7 && line.amount <= 0 ? "Credit: " + line.description : line.description;
-    if (line.start_date) out.detail = ShortInterval(*line.start_date, *line.end_date);
-    const bool derived = line.kind == static_cast<int16_t>(LineKind::kUsage) ||
-                         line.kind == static_cast<int16_t>(LineKind::kVoice);
-    if (derived) out.detail += (out.detail.empty() ? "" : " · ") + line.derivation;
-    out.is_discount = line.kind == static_cast<int16_t>(LineKind::kDiscount);
-    if (!line.quantity.IsZero()) {
-      out.quantity = line.quantity.ToString();
-      const auto price = Fraction::MinorUnits(line.unit_price, exponent).Round();
-      out.unit_price = price.ok() ? FormatMinorGrouped(*price, exponent) : "";
-    }
-    out.amount = amount(line.amount);
-    in.groups[group->second].lines.push_back(std::move(out));
-  }
-  in.taxes = RenderTaxes(whole, sign, exponent);
-  in.totals = {{"Subtotal", amount(row.net), false}, {"Taxes and fees", amount(row.tax), false}};
-  in.payable = {row.kind == 2 ? "Credited" : "Amount due",
-                FormatMoney(sign * row.total, row.currency), true};
-  if (row.kind == 1 && whole.posting) {
-    if (!document.seller().payment_instructions().empty()) {
-      in.payment.push_back(document.seller().payment_instructions());
-    }
-    in.payment.push_back("Please quote the reference " + in.number + " with your payment by " +
-                         in.due_date + ".");
-    in.payment_code = absl::StrCat("BROADBILL:", in.number, ":", FormatMinor(row.total, exponent),
-                                   ":", row.currency);
-  }
-  return in;
-}
-
-std::string ToCsv(const Whole& whole) {
-  const auto exponent = CurrencyExponent(whole.row.currency);
-  std::string out =
-      "position,description,start_date,end_date,quantity,unit_price,amount,tax_class\n";
-  for (const LineRow& line : whole.lines) {
-    std::string text = line.description;
-    for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) {
-      text.insert(at, "\"");
-    }
-    absl::StrAppend(&out, line.position, ",\"", text, "\",",
-                    line.start_date ? FormatDate(*line.start_date) : "", ",",
-                    line.end_date ? FormatDate(*line.end_date) : "", ",", line.quantity.ToString(),
-                    ",", line.unit_price.ToString(), ",",
-                    FormatMinor(line.amount, exponent.ok() ? *exponent : 2), ",", line.tax_class,
-                    "\n");
-  }
-  return out;
-}
-
-std::string Sha256(const std::string& text) {
-  std::string out(crypto_hash_sha256_BYTES, '\0');
-  crypto_hash_sha256(reinterpret_cast<unsigned char*>(out.data()),
-                     reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  return absl::BytesToHexString(out);
-}
-
 }  // namespace
 
 pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_void,
@@ -258,6 +95,9 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
   *out.mutable_net() = convert::ToMoney(row.net, row.currency);
   *out.mutable_tax() = convert::ToMoney(row.tax, row.currency);
   *out.mutable_total() = convert::ToMoney(row.total, row.currency);
+  int64_t rounding = 0;
+  for (const LineRow& line : lines) rounding += IsRounding(line) ? line.amount : 0;
+  if (rounding != 0) *out.mutable_rounding() = convert::ToMoney(rounding, row.currency);
   std::map<Uuid, int64_t> line_taxes;
   for (const TaxRow& tax : taxes) {
     SetTax(tax, row.currency, out.add_taxes());
@@ -385,47 +225,6 @@ absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
     return out;
   }
   return NotFoundError("LINE_NOT_FOUND", "the document has no such line");
-}
-
-absl::StatusOr<pb::RenderDocumentResponse> InvoicingApp::RenderDocument(
-    const rpc::Context&, const pb::RenderDocumentRequest& request) {
-  const bool csv = request.format() == pb::RenderDocumentRequest::CSV;
-  const auto format =
-      static_cast<int32_t>(csv ? pb::RenderDocumentRequest::CSV : pb::RenderDocumentRequest::PDF);
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
-  pb::RenderDocumentResponse response;
-  response.set_content_type(csv ? "text/csv" : "application/pdf");
-  const std::string name = whole.posting ? whole.posting->full_number : "draft";
-  response.set_file_name(name + (csv ? ".csv" : ".pdf"));
-  ASSIGN_OR_RETURN(const db::Result kept,
-                   tx.Exec("SELECT content, sha256 FROM rendering WHERE document_id = $1 AND "
-                           "format = $2",
-                           whole.row.document_id, format));
-  if (!kept.empty()) {
-    response.set_content(kept.Get<db::Bytes>(0, 0).data);
-    response.set_sha256(kept.Get<std::string>(0, 1));
-    return response;
-  }
-  tx.Rollback();
-  std::string content;
-  if (csv) {
-    content = ToCsv(whole);
-  } else {
-    ASSIGN_OR_RETURN(content, RenderPdf(ToRender(whole)));
-  }
-  response.set_sha256(Sha256(content));
-  // The bytes first delivered of a posted document are kept; drafts may still change.
-  if (whole.posting.has_value()) {
-    RETURN_IF_ERROR(pool_
-                        ->Exec("INSERT INTO rendering VALUES ($1, $2, $3, $4, $5) "
-                               "ON CONFLICT DO NOTHING",
-                               whole.row.document_id, format, db::Bytes{content}, response.sha256(),
-                               clock_.Now())
-                        .status());
-  }
-  response.set_content(std::move(content));
-  return response;
 }
 
 absl::StatusOr<pb::PreviewAccountResponse> InvoicingApp::PreviewAccount(

@@ -122,6 +122,23 @@ absl::StatusOr<Block> TakeNumbers(db::Tx& tx, const std::string& series, int64_t
   return Block{row.Get<int64_t>(0, 0), date};
 }
 
+// Each logo once; nearly always it is there already.
+absl::Status SaveLogos(db::Tx& tx, const std::vector<Draft>& drafts) {
+  std::map<std::string, std::shared_ptr<const Logo>> logos;
+  for (const Draft& draft : drafts) {
+    if (draft.logo != nullptr) logos[draft.logo->sha256] = draft.logo;
+  }
+  for (const auto& [sha256, logo] : logos) {
+    ASSIGN_OR_RETURN(const db::Result there,
+                     tx.Exec("SELECT 1 FROM logo WHERE sha256 = $1", sha256));
+    if (!there.empty()) continue;
+    RETURN_IF_ERROR(tx.Exec("INSERT INTO logo VALUES ($1, $2) ON CONFLICT DO NOTHING", sha256,
+                            db::Bytes{logo->png})
+                        .status());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
@@ -145,6 +162,7 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
       charge_documents.push_back(draft.document->document_id);
     }
   }
+  RETURN_IF_ERROR(SaveLogos(tx, drafts));
   RETURN_IF_ERROR(SaveCoverage(tx, coverage));
   RETURN_IF_ERROR(documents.Send(tx));
   RETURN_IF_ERROR(lines.Send(tx));

@@ -29,6 +29,16 @@ struct AccountWork {
   }
 };
 
+// clients/statements.cc: documents name the logo their company has now.
+void AddLogos(std::vector<AccountWork>& work);
+
+// The look and the texts that new documents get; a document keeps its own for ever. What changes
+// what a document says or shows takes the next number and is told apart where it is drawn.
+inline constexpr int32_t kTemplateVersion = 1;
+
+// What payable rounding is booked under, and its source.
+inline constexpr char kRoundingSource[] = "rounding";
+
 // A line that takes back what an earlier line charged; it keeps that line's tax.
 inline bool IsCredit(const LineRow& line) { return line.corrects_line_id.has_value(); }
 

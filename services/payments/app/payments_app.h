@@ -96,6 +96,9 @@ class PaymentsApp {
   absl::StatusOr<pb::ListDunningPoliciesResponse> ListDunningPolicies(
       const rpc::Context&, const pb::ListDunningPoliciesRequest&);
   // ledger.cc
+  // statements.cc
+  absl::StatusOr<pb::BatchGetStatementBalancesResponse> BatchGetStatementBalances(
+      const rpc::Context&, const pb::BatchGetStatementBalancesRequest&);
   absl::StatusOr<pb::AccountBalance> GetAccountBalance(const rpc::Context&,
                                                        const pb::GetAccountBalanceRequest&);
   absl::StatusOr<pb::ListOpenItemsResponse> ListOpenItems(const rpc::Context&,

@@ -93,6 +93,7 @@ bool ReadRule(const csv::Header& header, const csv::Row& row, const Refuse& refu
     out.jurisdiction_code = header.Get(row, "jurisdiction_code");
     out.tax_code = header.Get(row, "tax_code");
     out.name = header.Get(row, "tax_name");
+    out.category = header.Get(row, "category");
     out.rate = *rate;
     out.amount = *amount;
     out.base_factor = *factor;
@@ -118,7 +119,7 @@ absl::StatusOr<RateFile> FromCsv(const std::string& content, const std::string& 
                                      {"jurisdiction_code", "jurisdiction_name", "level", "tax_code",
                                       "tax_name", "rate"},
                                      {"parent_code", "valid_from", "valid_to", "tax_classes",
-                                      "amount", "base_factor", "rounding"}));
+                                      "amount", "base_factor", "rounding", "category"}));
   static const std::map<std::string, int32_t> kLevels = {
       {"country", 1}, {"state", 2}, {"county", 3}, {"city", 4}, {"district", 5}};
   std::map<std::tuple<std::string, std::string, CivilDay>, int64_t> lines;

@@ -24,6 +24,20 @@ Rounding RoundingOf(int32_t rounding) {
   }
 }
 
+// On e-invoices (UNCL5305), of what a treatment keeps out of a tax.
+std::string CategoryOf(int32_t treatment) {
+  switch (treatment) {
+    case pb::Taxability::ZERO_RATED:
+      return "Z";
+    case pb::Taxability::REVERSE_CHARGE:
+      return "AE";
+    case pb::Taxability::OUT_OF_SCOPE:
+      return "O";
+    default:
+      return "E";
+  }
+}
+
 DateInterval ValidOf(CivilDay from, CivilDay to) { return {from, to}; }
 
 pb::ResolutionMethod MethodOf(Precision precision) {
@@ -111,7 +125,7 @@ absl::StatusOr<std::shared_ptr<const TaxData>> TaxData::Load(db::Tx& tx, const T
   for (const TaxabilityRow& row : taxability) {
     out->taxability.push_back({row.jurisdiction_prefix, row.tax_code, row.tax_class,
                                row.customer_class, row.taxable, row.reason,
-                               ValidOf(row.valid_from, row.valid_to)});
+                               ValidOf(row.valid_from, row.valid_to), CategoryOf(row.treatment)});
   }
   if (before != nullptr && before->area_version == out->area_version) {
     out->areas_ = before->areas_;
@@ -292,8 +306,9 @@ void SetAmount(const TaxAmount& amount, const pb::TaxDocument& document, int exp
   out->set_level(static_cast<pb::Jurisdiction::Level>(rule.level));
   out->set_tax_code(rule.tax_code);
   out->set_tax_name(rule.name);
-  out->set_category(rule.category);
-  *out->mutable_rate() = convert::ToProto(rule.rate);
+  out->set_category(amount.category);
+  const bool rated = amount.category == rule.category;
+  *out->mutable_rate() = convert::ToProto(rated ? rule.rate : Decimal());
   out->set_fixed(rule.kind == RuleKind::kFixed);
   out->set_base_minor(amount.base);
   out->set_exempt_minor(amount.exempt);

@@ -1,6 +1,8 @@
 #include "services/tax/domain/engine.h"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "libs/money/allocate.h"
 #include "libs/status/macros.h"
@@ -65,28 +67,69 @@ std::pair<Decimal, std::string> ExemptShare(const Rule& rule, const TaxableLine&
   return {share, reason};
 }
 
-absl::Status AddLine(size_t index, const TaxableLine& line, const Rule& rule,
-                     const std::vector<Taxability>& taxability, const Profile& profile,
-                     TaxAmount& out) {
-  LineShare share;
-  share.line = index;
+// A line's taxed part and what is kept out of it, with the reason.
+struct Division {
+  int64_t base = 0, exempt = 0;
+  std::string reason, category;
+};
+
+absl::StatusOr<Division> Divide(const TaxableLine& line, const Rule& rule,
+                                const std::vector<Taxability>& taxability, const Profile& profile) {
   const Taxability* entry = Find(taxability, rule, line.tax_class, profile);
   if (entry != nullptr && !entry->taxable) {
-    share.exempt = line.net;
-    out.exempt_reason = entry->reason;
-  } else {
-    const auto [percent, reason] = ExemptShare(rule, line, profile);
-    ASSIGN_OR_RETURN(
-        share.exempt,
-        (Fraction::Of(line.net) * Fraction::Of(percent) * Fraction::Ratio(1, 100)).Round());
-    if (share.exempt != 0) out.exempt_reason = reason;
-    share.base = line.net - share.exempt;
+    return Division{0, line.net, entry->reason, entry->category.empty() ? "E" : entry->category};
   }
-  out.base += share.base;
-  out.exempt += share.exempt;
-  out.shares.push_back(share);
-  return absl::OkStatus();
+  const auto [percent, reason] = ExemptShare(rule, line, profile);
+  Division out;
+  ASSIGN_OR_RETURN(
+      out.exempt,
+      (Fraction::Of(line.net) * Fraction::Of(percent) * Fraction::Ratio(1, 100)).Round());
+  if (out.exempt != 0) out.reason = reason;
+  out.base = line.net - out.exempt;
+  out.category = "E";
+  return out;
 }
+
+// The amounts of a document while they are gathered.
+class Gathering {
+ public:
+  // VAT states what it does not fall on in a category of its own; other taxes beside what they do.
+  void Add(size_t line, const Rule& rule, const Division& division) {
+    const bool apart = !rule.category.empty() && division.exempt != 0;
+    if (!apart) {
+      AddShare({line, division.base, division.exempt, 0}, Of(rule, rule.category, ""), division);
+      return;
+    }
+    if (division.base != 0) {
+      AddShare({line, division.base, 0, 0}, Of(rule, rule.category, ""), {});
+    }
+    AddShare({line, 0, division.exempt, 0}, Of(rule, division.category, division.reason), division);
+  }
+
+  std::vector<TaxAmount> Take() { return std::move(amounts_); }
+
+ private:
+  TaxAmount& Of(const Rule& rule, const std::string& category, const std::string& reason) {
+    const auto [at, fresh] =
+        index_.emplace(std::make_tuple(&rule, category, reason), amounts_.size());
+    if (fresh) {
+      amounts_.emplace_back();
+      amounts_.back().rule = &rule;
+      amounts_.back().category = category;
+    }
+    return amounts_[at->second];
+  }
+
+  static void AddShare(const LineShare& share, TaxAmount& out, const Division& division) {
+    if (!division.reason.empty()) out.exempt_reason = division.reason;
+    out.base += share.base;
+    out.exempt += share.exempt;
+    out.shares.push_back(share);
+  }
+
+  std::vector<TaxAmount> amounts_;
+  std::map<std::tuple<const Rule*, std::string, std::string>, size_t> index_;
+};
 
 // The tax of a base before rounding.
 Fraction Unrounded(const Rule& rule, int64_t base, size_t taxed_lines, int exponent) {
@@ -160,8 +203,7 @@ absl::Status Finish(const Rule& rule, int exponent, TaxAmount& out) {
 absl::StatusOr<std::vector<TaxAmount>> Calculate(const std::vector<TaxableLine>& lines,
                                                  const std::vector<Taxability>& taxability,
                                                  const Profile& profile) {
-  std::vector<TaxAmount> out;
-  std::map<const Rule*, size_t> index;
+  Gathering gathering;
   for (size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].rules == nullptr) continue;
     for (const Rule* rule : *lines[i].rules) {
@@ -173,20 +215,19 @@ absl::StatusOr<std::vector<TaxAmount>> Calculate(const std::vector<TaxableLine>&
                            Listed(rule->tax_classes, lines[i].tax_class) &&
                            Listed(rule->customer_classes, profile.customer_class);
       if (!applies) continue;
-      const auto [at, fresh] = index.emplace(rule, out.size());
-      if (fresh) {
-        out.emplace_back();
-        out.back().rule = rule;
-      }
-      RETURN_IF_ERROR(AddLine(i, lines[i], *rule, taxability, profile, out[at->second]));
+      ASSIGN_OR_RETURN(const Division division, Divide(lines[i], *rule, taxability, profile));
+      gathering.Add(i, *rule, division);
     }
   }
+  std::vector<TaxAmount> out = gathering.Take();
   for (TaxAmount& amount : out) {
     RETURN_IF_ERROR(Finish(*amount.rule, profile.currency_exponent, amount));
   }
   std::stable_sort(out.begin(), out.end(), [](const TaxAmount& a, const TaxAmount& b) {
-    return std::tie(a.rule->level, a.rule->jurisdiction_code, a.rule->tax_code) <
-           std::tie(b.rule->level, b.rule->jurisdiction_code, b.rule->tax_code);
+    const bool a_exempt = a.category != a.rule->category;
+    const bool b_exempt = b.category != b.rule->category;
+    return std::tie(a.rule->level, a.rule->jurisdiction_code, a.rule->tax_code, a_exempt) <
+           std::tie(b.rule->level, b.rule->jurisdiction_code, b.rule->tax_code, b_exempt);
   });
   return out;
 }

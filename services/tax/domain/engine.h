@@ -42,6 +42,7 @@ struct Taxability {
   bool taxable = true;
   std::string reason;
   DateInterval valid;
+  std::string category = {};  // on e-invoices, of what is not taxed: "E", "Z", "AE", "O"
 };
 
 struct Exemption {
@@ -66,8 +67,9 @@ struct LineShare {
 
 struct TaxAmount {
   const Rule* rule = nullptr;
-  int64_t base = 0;    // taxed net
-  int64_t exempt = 0;  // net that a reason kept out
+  std::string category;  // on e-invoices; the rule's, or that of what it does not fall on
+  int64_t base = 0;      // taxed net
+  int64_t exempt = 0;    // net that a reason kept out
   std::string exempt_reason;
   Fraction unrounded;  // minor units
   int64_t amount = 0;
@@ -82,8 +84,9 @@ struct Profile {
 };
 
 // Taxes of one document. Each rule's tax is computed once on the sum of its lines' rounded nets and
-// spread over them by largest remainder (or per line, by setting). Negative documents mirror
-// positive ones. OUT_OF_RANGE when an amount cannot be computed exactly.
+// spread over them by largest remainder (or per line, by setting). What a rule with a category
+// (VAT) does not fall on stands apart, by category and reason. Negative documents mirror positive
+// ones. OUT_OF_RANGE when an amount cannot be computed exactly.
 absl::StatusOr<std::vector<TaxAmount>> Calculate(const std::vector<TaxableLine>& lines,
                                                  const std::vector<Taxability>& taxability,
                                                  const Profile& profile);

@@ -259,4 +259,29 @@ TEST_CASE("a rate of nothing is no tax unless it has a category") {
   CHECK(taxes->at(0).rule == &zero_rated);
 }
 
+TEST_CASE("VAT states apart what it does not fall on, by category and reason") {
+  Rule vat = Percent("DE", "19", 1);
+  vat.category = "S";
+  const std::vector<const Rule*> rules = {&vat};
+  const DateInterval ever{CivilDay::min(), CivilDay::max()};
+  const std::vector<Taxability> matrix = {
+      {"DE", "", "export", "", false, "VATEX-EU-AE", ever, "AE"},
+      {"DE", "", "insurance", "", false, "VATEX-EU-132", ever, "E"}};
+  const auto taxes = Calculate({{"access", "", 10000, &rules},
+                                {"export", "", 5000, &rules},
+                                {"insurance", "", 700, &rules},
+                                {"export", "", 300, &rules}},
+                               matrix, kProfile);
+  REQUIRE(taxes->size() == 3);
+  CHECK(taxes->at(0).category == "S");
+  CHECK(taxes->at(0).amount == 1900);
+  CHECK(taxes->at(0).exempt == 0);
+  CHECK(taxes->at(1).category == "AE");
+  CHECK(taxes->at(1).exempt == 5300);
+  CHECK(taxes->at(1).exempt_reason == "VATEX-EU-AE");
+  CHECK(taxes->at(1).shares.size() == 2);
+  CHECK(taxes->at(2).exempt == 700);
+  CHECK(taxes->at(2).amount == 0);
+}
+
 }  // namespace broadbill::tax

@@ -28,6 +28,7 @@
 #include "tests/scenarios/runner/catalogue.h"
 #include "tests/scenarios/runner/reader.h"
 #include "tests/scenarios/runner/reports.h"
+#include "tests/scenarios/runner/selling.h"
 #include "tests/scenarios/runner/world.h"
 
 namespace broadbill::scenarios {
@@ -85,6 +86,7 @@ class Scenario {
     Close();
     return failures_;
   }
+  World& world() { return world_; }
 
  private:
   // Whatever a scenario did, its books and reports agree in the end.
@@ -120,7 +122,9 @@ class Scenario {
         {"void", &Scenario::Void},         {"cancel", &Scenario::Cancel},
         {"post", &Scenario::Post},         {"credit", &Scenario::Credit},
         {"refund", &Scenario::Refund},     {"location", &Scenario::Location},
-        {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer}};
+        {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer},
+        {"company", &Scenario::Company},   {"exempt", &Scenario::Exemption},
+        {"taxability", &Scenario::Taxable}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -301,6 +305,8 @@ class Scenario {
         contact->set_email(value);
         contact->set_receives_invoices(true);
         contact->set_receives_notices(true);
+      } else if (SetPartyOption(word, value, account)) {
+        continue;
       } else if (word == "anchor") {
         account->set_anchor_rule(value == "anniversary"   ? accounts::Account::ANNIVERSARY
                                  : value == "start_month" ? accounts::Account::START_MONTH
@@ -313,6 +319,7 @@ class Scenario {
     ASSIGN_OR_RETURN(const auto made, world_.Call<accounts::Account>(
                                           "broadbill.accounts.v1.Accounts/CreateAccount", request));
     world_.accounts[name] = made.account_id();
+    currencies_[name] = made.currency_code();
     accounts::ListLocationsRequest list;
     list.set_account_id(made.account_id());
     ASSIGN_OR_RETURN(const auto locations,
@@ -607,8 +614,10 @@ class Scenario {
     payments::CreatePaymentRequest request;
     ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
     ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
-    ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, 2));
-    *request.mutable_payment()->mutable_amount() = convert::ToMoney(minor, "USD");
+    const std::string& currency = currencies_[name];
+    ASSIGN_OR_RETURN(const int exponent, CurrencyExponent(currency));
+    ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, exponent));
+    *request.mutable_payment()->mutable_amount() = convert::ToMoney(minor, currency);
     request.mutable_payment()->set_kind(payments::Payment::CHEQUE);
     if (r.Take("on")) {
       ASSIGN_OR_RETURN(const CivilDay day, r.Day());
@@ -712,6 +721,8 @@ class Scenario {
       if (!found.empty()) Report(line_ + 1, found);
       return absl::OkStatus();
     }
+    if (what == "rendering") return ExpectRendered(r);
+    if (what == "statement") return ExpectStatement(r);
     if (what == "late-fees") return ExpectCount(r, collected_.late_fees());
     if (what == "reminders") return ExpectCount(r, collected_.reminders());
     if (IsReport(what)) return ExpectReports(what, r);
@@ -730,8 +741,9 @@ class Scenario {
   }
 
   std::string AmountOf(const google::type::Money& money) {
-    const auto minor = FromUnitsNanos(money.units(), money.nanos(), 2);
-    return FormatMinor(minor.ok() ? *minor : 0, 2);
+    const int exponent = CurrencyExponent(money.currency_code()).value_or(2);
+    const auto minor = FromUnitsNanos(money.units(), money.nanos(), exponent);
+    return FormatMinor(minor.ok() ? *minor : 0, exponent);
   }
 
   void Compare(const std::string& expected, const std::string& was) {
@@ -747,6 +759,61 @@ class Scenario {
              FormatDate(CivilDay(b.year(), b.month(), b.day())) + " ";
     }
     return days + AmountOf(line.amount());
+  }
+
+  absl::StatusOr<std::vector<std::string>> Rest(Reader& r) {
+    std::vector<std::string> words;
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(words.emplace_back(), r.Next("a word"));
+    }
+    return words;
+  }
+
+  // See selling.h.
+  absl::Status Company(Reader& r) {
+    ASSIGN_OR_RETURN(const auto words, Rest(r));
+    return SetCompany(world_, words);
+  }
+  absl::Status Taxable(Reader& r) {
+    ASSIGN_OR_RETURN(const auto words, Rest(r));
+    return SetTaxability(world_, words);
+  }
+  absl::Status Exemption(Reader& r) {
+    ASSIGN_OR_RETURN(const auto words, Rest(r));
+    return Exempt(world_, words);
+  }
+  // expect statement A1 previous 50.00 payments -30.00 adjustments 0.00 now 70.00
+  absl::Status ExpectStatement(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    const invoicing::Document* document = DocumentOf(account);
+    if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no document");
+    const auto& statement = document->statement();
+    const std::map<std::string, const google::type::Money*> fields = {
+        {"previous", &statement.previous_balance()},
+        {"payments", &statement.payments()},
+        {"adjustments", &statement.adjustments()},
+        {"now", &statement.new_balance()}};
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string word, r.Next("what"));
+      ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+      const auto field = fields.find(word);
+      if (field == fields.end()) {
+        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+      }
+      Compare(word + " " + amount, word + " " + AmountOf(*field->second));
+    }
+    return absl::OkStatus();
+  }
+  absl::Status ExpectRendered(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const auto words, Rest(r));
+    const invoicing::Document* document = DocumentOf(account);
+    if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no document");
+    ASSIGN_OR_RETURN(const auto missing, ExpectRendering(world_, document->document_id(), words));
+    for (const std::string& text : missing) Report(line_ + 1, text);
+    return absl::OkStatus();
   }
 
   // expect mail A1 invoice [count N] [queued|suppressed]: messages to the account, sent or waiting
@@ -980,6 +1047,7 @@ class Scenario {
   size_t line_ = 0;
   int failures_ = 0;
   World world_;
+  std::map<std::string, std::string> currencies_;  // by account name
   invoicing::BillRun run_;
   std::vector<invoicing::Document> documents_;
   std::set<std::string> seen_lines_;
@@ -988,8 +1056,12 @@ class Scenario {
 
 }  // namespace
 
-int RunScenario(const std::string& name, const std::string& text) {
-  return Scenario(name, text).Run();
+int RunScenario(const std::string& name, const std::string& text,
+                const std::function<void(World&)>& then) {
+  Scenario scenario(name, text);
+  const int failures = scenario.Run();
+  if (then != nullptr) then(scenario.world());
+  return failures;
 }
 
 }  // namespace broadbill::scenarios

@@ -4,6 +4,7 @@
 
 #include "broadbill/invoicing/v1/document.pb.h"
 #include "libs/convert/convert.h"
+#include "services/invoicing/app/work.h"
 
 namespace broadbill::invoicing {
 
@@ -157,6 +158,7 @@ std::string PartiesOf(const accounts::BillingSnapshot& snapshot, const accounts:
     to->set_name(location.name());
     *to->mutable_address() = location.address();
   }
+  parties.set_template_version(kTemplateVersion);
   return parties.SerializeAsString();
 }
 
