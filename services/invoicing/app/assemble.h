@@ -27,6 +27,7 @@ namespace accounts = broadbill::accounts::v1;
 struct Problem {
   pb::RunException::Reason reason = pb::RunException::INVALID_DATA;
   std::string message;
+  std::optional<int64_t> forecast = {};  // net, minor units
 };
 
 // A company's logo image.
@@ -35,7 +36,15 @@ struct Logo {
   std::string png;
 };
 
-// One account's bill: nothing, a document, or a problem (with or without a document).
+// What a line has had credited when a draft that credits more of it was computed.
+struct CreditSeen {
+  Uuid account_id, document_id;  // the line's
+  Uuid line_id;
+  int64_t credited = 0;
+};
+
+// One account's bill: nothing, a document, or a problem (with or without a document). An account
+// may have two in a row: its invoice, and its corrections as a credit note.
 struct Draft {
   Uuid account_id;
   std::string currency;
@@ -44,7 +53,11 @@ struct Draft {
   std::vector<TaxRow> taxes;
   std::vector<CoverageUpdate> coverage;
   std::vector<UsageBilledRow> usage;
-  std::vector<Uuid> charges;  // pending charges it bills
+  std::vector<Uuid> charges;    // pending charges it bills
+  std::vector<ChargeRow> fees;  // one-time charges that follow from its items, billed by it
+  std::vector<Uuid> children;   // accounts whose items stand on it
+  std::optional<Uuid> twin;     // the other document that was made with it
+  std::vector<CreditSeen> seen;
   std::vector<Problem> problems;
   std::shared_ptr<const Logo> logo;  // its company's; may be nullptr
 };
@@ -54,6 +67,14 @@ struct DraftContext {
   CivilDay as_of;
   std::optional<Uuid> run_id;
   int32_t chunk = 0;
+  // How far a document may be off its forecast, percent; unset: not checked.
+  std::optional<Decimal> tolerance = {};
+  // Mid-cycle changes do not wait for the cycle invoice.
+  bool at_once = false;
+  // What accounts told, instead of asking it.
+  const accounts::BatchGetBillingSnapshotsResponse* snapshots = nullptr;
+  // Drafts as if they were saved.
+  const std::vector<Draft>* after = nullptr;
 };
 
 struct AccountWork;  // work.h
@@ -71,14 +92,20 @@ class Assembler {
   // Drafts for up to 1,000 accounts, in the order given. UNAVAILABLE when a peer does not answer.
   absl::StatusOr<std::vector<Draft>> MakeDrafts(const std::vector<Uuid>& account_ids,
                                                 const DraftContext& context) const;
+  // What accounts tells of an account, with changes as if they were recorded.
+  absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> Suppose(
+      const Uuid& account_id,
+      const google::protobuf::RepeatedPtrField<accounts::HypotheticalChange>& changes) const;
+  // The day of the next cycle invoice by the context's snapshots, at most `days` after its date.
+  absl::StatusOr<std::optional<CivilDay>> NextBill(const DraftContext& context, int days) const;
 
  private:
   // Items and pending charges of the accounts, before usage and taxes.
   absl::StatusOr<std::vector<AccountWork>> BillRecurring(
       const accounts::BatchGetBillingSnapshotsResponse& snapshots,
-      const std::vector<Uuid>& account_ids, CivilDay as_of) const;
+      const DraftContext& context) const;
   absl::Status AddUsage(std::vector<AccountWork>& work,
-                        CivilDay as_of) const;  // clients/usage_lines.cc
+                        const DraftContext& context) const;  // clients/usage_lines.cc
   absl::Status AddTaxes(std::vector<AccountWork>& work,
                         CivilDay tax_date) const;                     // clients/tax_lines.cc
   absl::Status AddCreditTaxes(std::vector<AccountWork>& work) const;  // credit_tax.cc

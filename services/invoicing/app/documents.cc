@@ -5,6 +5,8 @@
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/rendering.h"
+#include "services/invoicing/app/whole.h"
+#include "services/invoicing/domain/explain.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -197,6 +199,31 @@ absl::StatusOr<pb::ListLinesResponse> InvoicingApp::ListLines(const rpc::Context
   return response;
 }
 
+namespace {
+
+// How the amount came about, from what is stored with the line.
+void SetReason(const pb::Line& line, pb::LineExplanation* out) {
+  out->set_rule(RuleOf(static_cast<LineKind>(line.kind()), line.source(), line.derivation()));
+  auto& inputs = *out->mutable_inputs();
+  inputs["price"] = line.unit_price().value();
+  inputs["quantity"] = line.quantity().value();
+  if (line.has_interval()) {
+    const auto day = [](const google::type::Date& date) {
+      return CivilDay(date.year(), date.month(), date.day());
+    };
+    const DateInterval days{day(line.interval().start_date()), day(line.interval().end_date())};
+    inputs["period_start"] = FormatDate(days.start);
+    inputs["period_end"] = FormatDate(days.end);
+    inputs["days"] = std::to_string(days.days());
+  }
+  if (const auto unrounded = UnroundedOf(line.derivation())) {
+    *out->mutable_unrounded() = convert::ToProto(*unrounded);
+  }
+  out->add_steps(line.derivation());
+}
+
+}  // namespace
+
 absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
     const rpc::Context&, const pb::ExplainLineRequest& request) {
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
@@ -206,10 +233,7 @@ absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
     if (line.line_id() != request.line_id()) continue;
     pb::LineExplanation out;
     *out.mutable_line() = line;
-    out.set_rule(pb::Line::Kind_Name(line.kind()));
-    (*out.mutable_inputs())["unit_price"] = line.unit_price().value();
-    (*out.mutable_inputs())["quantity"] = line.quantity().value();
-    out.add_steps(line.derivation());
+    SetReason(line, &out);
     const auto id = Uuid::Parse("lin", line.line_id());
     ASSIGN_OR_RETURN(const auto corrections, db::Select<LineRow>(tx, "WHERE corrects_line_id = $1",
                                                                  id.ok() ? *id : Uuid()));
@@ -225,30 +249,6 @@ absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
     return out;
   }
   return NotFoundError("LINE_NOT_FOUND", "the document has no such line");
-}
-
-absl::StatusOr<pb::PreviewAccountResponse> InvoicingApp::PreviewAccount(
-    const rpc::Context&, const pb::PreviewAccountRequest& request) {
-  Violations violations;
-  const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
-  const CivilDay as_of = convert::ReadOptionalDate(request.as_of(), "as_of", violations)
-                             .value_or(DateIn(clock_.Now(), absl::UTCTimeZone()));
-  RETURN_IF_ERROR(violations.ToStatus());
-  ASSIGN_OR_RETURN(const auto drafts, assembler_.MakeDrafts({account}, {as_of, std::nullopt, 0}));
-  pb::PreviewAccountResponse response;
-  for (const Draft& draft : drafts) {
-    if (draft.document.has_value()) {
-      *response.add_documents() =
-          invoicing::ToProto(*draft.document, nullptr, false, draft.lines, draft.taxes);
-    }
-    for (const Problem& problem : draft.problems) {
-      pb::RunException* out = response.add_exceptions();
-      out->set_account_id(request.account_id());
-      out->set_reason(problem.reason);
-      out->set_message(problem.message);
-    }
-  }
-  return response;
 }
 
 absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& context,
@@ -271,48 +271,6 @@ absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& cont
         RETURN_IF_ERROR(PostDocuments(tx, {whole.row}, date, rule, clock_.Now(), posted));
         pb::Event event;
         event.ParseFromString(posted.front().body);
-        events.Add(whole.row.account_id, event);
-        ASSIGN_OR_RETURN(const Whole now, FindWhole(tx, request.document_id()));
-        return WholeToProto(now);
-      });
-}
-
-// A void draft releases what it covered: coverage, usage and charges are as if it had never been.
-absl::StatusOr<pb::Document> InvoicingApp::VoidDocument(const rpc::Context& context,
-                                                        const pb::VoidDocumentRequest& request) {
-  return convert::Write<pb::Document>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
-        ASSIGN_OR_RETURN(const Whole whole, FindWhole(tx, request.document_id()));
-        if (whole.posting.has_value() || whole.is_void) {
-          return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be voided");
-        }
-        ASSIGN_OR_RETURN(const std::vector<CoverageUpdate> updates,
-                         TakeBack(tx, whole.row.account_id, whole.row.document_id));
-        RETURN_IF_ERROR(SaveCoverage(tx, updates));
-        for (const LineRow& line : whole.lines) {
-          if (line.source != "usage" || !line.item_id || !line.start_date) continue;
-          RETURN_IF_ERROR(tx.Exec("UPDATE usage_billed SET billed_minor = billed_minor - $5 "
-                                  "WHERE account_id = $1 AND item_id = $2 AND meter = $3 AND "
-                                  "period_start = $4",
-                                  line.account_id, *line.item_id, line.source_id, *line.start_date,
-                                  line.amount)
-                              .status());
-        }
-        RETURN_IF_ERROR(tx.Exec("UPDATE pending_charge SET state = 1, document_id = NULL "
-                                "WHERE account_id = $1 AND document_id = $2",
-                                whole.row.account_id, whole.row.document_id)
-                            .status());
-        RETURN_IF_ERROR(tx.Exec("INSERT INTO voiding VALUES ($1, $2, $3, $4)",
-                                whole.row.document_id, whole.row.account_id, request.reason(),
-                                clock_.Now())
-                            .status());
-        pb::Event event;
-        event.set_account_id(whole.row.account_id.ToText("acc"));
-        event.set_event_id(Uuid::Make(clock_.Now()).ToText("evt"));
-        *event.mutable_at() = convert::ToProto(clock_.Now());
-        event.mutable_document_voided()->set_document_id(request.document_id());
-        event.mutable_document_voided()->set_reason(request.reason());
         events.Add(whole.row.account_id, event);
         ASSIGN_OR_RETURN(const Whole now, FindWhole(tx, request.document_id()));
         return WholeToProto(now);

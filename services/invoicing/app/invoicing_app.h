@@ -60,14 +60,17 @@ class InvoicingApp {
                                                   const pb::ExplainLineRequest&);
   absl::StatusOr<pb::RenderDocumentResponse> RenderDocument(const rpc::Context&,
                                                             const pb::RenderDocumentRequest&);
-  absl::StatusOr<pb::PreviewAccountResponse> PreviewAccount(const rpc::Context&,
-                                                            const pb::PreviewAccountRequest&);
   absl::StatusOr<pb::Document> PostDocument(const rpc::Context&, const pb::PostDocumentRequest&);
-  absl::StatusOr<pb::Document> VoidDocument(const rpc::Context&, const pb::VoidDocumentRequest&);
   absl::StatusOr<pb::Document> CreateCreditNote(const rpc::Context&,
                                                 const pb::CreateCreditNoteRequest&);
   absl::StatusOr<pb::ListCoverageResponse> ListCoverage(const rpc::Context&,
                                                         const pb::ListCoverageRequest&);
+
+  // preview.cc
+  absl::StatusOr<pb::PreviewAccountResponse> PreviewAccount(const rpc::Context&,
+                                                            const pb::PreviewAccountRequest&);
+  // voiding.cc
+  absl::StatusOr<pb::Document> VoidDocument(const rpc::Context&, const pb::VoidDocumentRequest&);
 
   // charges.cc
   absl::StatusOr<pb::PendingCharge> CreatePendingCharge(const rpc::Context&,
@@ -80,6 +83,13 @@ class InvoicingApp {
   absl::Status OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
 
  private:
+  // release.cc: the drafts of an account that wait with an exception. Posts them as they are;
+  // false: it has none.
+  absl::StatusOr<bool> ReleaseHeld(const RunRow& run, const Uuid& account_id);
+  // Voids them; false: a later document is in the way.
+  absl::StatusOr<bool> VoidHeld(const RunRow& run, const Uuid& account_id);
+  // Saves drafts that wait again.
+  absl::Status KeepHeld(const RunRow& run, const std::vector<Draft>& drafts);
   // Voids what a run drafted and did not post.
   absl::Status VoidDrafts(const pb::BillRun& run);
   absl::StatusOr<bool> DraftOneChunk();
@@ -100,6 +110,18 @@ pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_
                      const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes);
 // Writes the drafts' rows in the given transaction.
 absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts);
+// credit_tax.cc: that what a draft credits is still left. Locks the credited documents, as whoever
+// credits does. ABORTED (CREDIT_MOVED) when more was credited since the draft was computed.
+absl::Status CheckSeen(db::Tx& tx, const std::vector<Draft>& drafts);
+// links.cc: the rows of drafts beside their documents: accounts, twins, charges that follow from
+// their items. ABORTED (CHARGE_MOVED) when another transaction billed such a charge.
+absl::Status SaveLinks(db::Tx& tx, const std::vector<Draft>& drafts);
+// Accounts whose items stand on a document, its own first, and the documents made with it, itself
+// first.
+struct Links {
+  std::vector<Uuid> accounts, documents;
+};
+absl::StatusOr<Links> LoadLinks(db::Tx& tx, const Uuid& account_id, const Uuid& document_id);
 // Tells of drafts that are not posted at once; with `held_only` of those that wait as exceptions.
 void DraftEvents(const std::vector<Draft>& drafts, bool held_only, absl::Time now,
                  std::vector<db::FeedEvent>& events);

@@ -163,6 +163,8 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
     }
   }
   RETURN_IF_ERROR(SaveLogos(tx, drafts));
+  RETURN_IF_ERROR(CheckSeen(tx, drafts));
+  RETURN_IF_ERROR(SaveLinks(tx, drafts));
   RETURN_IF_ERROR(SaveCoverage(tx, coverage));
   RETURN_IF_ERROR(documents.Send(tx));
   RETURN_IF_ERROR(lines.Send(tx));
@@ -252,7 +254,7 @@ absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents
     row.account_id = document.account_id;
     row.document_id = document.document_id;
     row.invoice_date = block.date;
-    row.due_date = block.date + document.due_days;
+    row.due_date = std::max(block.date, document.due_from.value_or(block.date)) + document.due_days;
     row.full_number = absl::StrFormat("%s%s-%d-%06d", prefix, document.kind == 2 ? "CN" : "INV",
                                       block.date.year(), row.number);
     row.posted_at = now;

@@ -162,6 +162,7 @@ ExceptionRow MakeException(const Uuid& run_id, const Draft& draft, const Problem
     row.amount = draft.document->total;
   }
   row.currency = draft.currency;
+  row.forecast = problem.forecast;
   row.state = pb::RunException::OPEN;
   row.created_at = now;
   return row;
@@ -208,6 +209,13 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
       convert::ReadOptionalId("run", request.bill_run_id(), "bill_run_id", violations);
   violations.Require(request.mode() != pb::BillRun::MODE_UNSPECIFIED, "mode",
                      "is required: DRY, DRAFT or POST");
+  std::optional<Decimal> tolerance;
+  if (request.has_forecast_tolerance_percent()) {
+    tolerance = convert::ReadDecimal(request.forecast_tolerance_percent(),
+                                     "forecast_tolerance_percent", violations);
+    violations.Require(!tolerance->IsNegative(), "forecast_tolerance_percent",
+                       "must not be negative");
+  }
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const auto found, ListAll(*peers_.accounts, request.scope(), as_of));
   auto result = convert::Write<pb::BillRun>(
@@ -221,6 +229,7 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
         run.created_by = context.principal.id;
         run.created_at = clock_.Now();
         run.started_at = absl::Now();
+        run.tolerance = tolerance;
         const std::vector<ChunkRow> chunks = PlanChunks(run.run_id, found);
         run.accounts = static_cast<int64_t>(found.size());
         run.chunks = static_cast<int32_t>(chunks.size());
@@ -365,6 +374,7 @@ absl::StatusOr<pb::ListRunExceptionsResponse> InvoicingApp::ListRunExceptions(
     out->set_message(row.message);
     if (row.document_id) out->set_document_id(row.document_id->ToText("doc"));
     *out->mutable_amount() = convert::ToMoney(row.amount, row.currency);
+    if (row.forecast) *out->mutable_forecast() = convert::ToMoney(*row.forecast, row.currency);
     out->set_state(static_cast<pb::RunException::State>(row.state));
     *out->mutable_created_at() = convert::ToProto(row.created_at);
   }
@@ -387,32 +397,22 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
   accounts_left.erase(std::unique(accounts_left.begin(), accounts_left.end()), accounts_left.end());
   pb::RetryRunExceptionsResponse response;
   for (const Uuid& account : accounts_left) {
-    ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-    ASSIGN_OR_RETURN(const auto held,
-                     db::Select<DocumentRow>(tx,
-                                             "WHERE account_id = $1 AND run_id = $2 AND held AND "
-                                             "document_id NOT IN (SELECT document_id FROM voiding) "
-                                             "AND document_id NOT IN (SELECT document_id FROM "
-                                             "posting)",
-                                             account, run.run_id));
-    tx.Rollback();
-    bool superseded = false;
-    for (const DocumentRow& document : held) {
-      pb::VoidDocumentRequest discard;
-      discard.set_document_id(document.document_id.ToText("doc"));
-      discard.set_reason("billed again after an exception");
-      const auto voided = VoidDocument(rpc::BackgroundContext("invoicing"), discard);
-      if (!voided.ok() && ReasonOf(voided.status()) != "DRAFT_SUPERSEDED") return voided.status();
-      superseded = superseded || !voided.ok();
+    if (request.release()) {
+      ASSIGN_OR_RETURN(const bool released, ReleaseHeld(run, account));
+      released ? response.set_resolved(response.resolved() + 1)
+               : response.set_open(response.open() + 1);
+      continue;
     }
-    if (superseded) {
+    ASSIGN_OR_RETURN(const bool free, VoidHeld(run, account));
+    if (!free) {
       response.set_open(response.open() + 1);
       continue;
     }
-    DraftContext context{run.as_of, run.run_id, run.chunks};
+    DraftContext context{run.as_of, run.run_id, run.chunks, run.tolerance};
     ASSIGN_OR_RETURN(const std::vector<Draft> drafts, assembler_.MakeDrafts({account}, context));
     const bool clean = !drafts.empty() && drafts.front().problems.empty();
     if (!clean) {
+      RETURN_IF_ERROR(KeepHeld(run, drafts));
       response.set_open(response.open() + 1);
       continue;
     }
@@ -425,7 +425,9 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
                           .status());
       std::vector<db::FeedEvent> events;
       std::vector<DocumentRow> documents;
-      if (drafts.front().document.has_value()) documents.push_back(*drafts.front().document);
+      for (const Draft& draft : drafts) {
+        if (draft.document.has_value()) documents.push_back(*draft.document);
+      }
       // Posted on its own date, with its service periods kept.
       const CivilDay date = std::max(run.as_of, DateIn(clock_.Now(), absl::UTCTimeZone()));
       RETURN_IF_ERROR(
@@ -496,7 +498,7 @@ absl::StatusOr<bool> InvoicingApp::DraftOneChunk() {
 // until the one account stands alone as an exception.
 absl::Status InvoicingApp::DraftChunk(const jobs::Claim& claim, const RunRow& run,
                                       const ChunkRow& chunk) {
-  const DraftContext context{run.as_of, run.run_id, chunk.chunk};
+  const DraftContext context{run.as_of, run.run_id, chunk.chunk, run.tolerance};
   std::vector<Draft> drafts;
   auto made = assembler_.MakeDrafts(chunk.account_ids, context);
   if (!made.ok() && IsTransient(made.status())) return made.status();

@@ -2,24 +2,37 @@
 
 // One account on its way from a snapshot to a draft; shared by the steps of the assembler.
 
+#include <map>
 #include <vector>
 
 #include "services/invoicing/app/assemble.h"
 
 namespace broadbill::invoicing {
 
+// An account whose items stand on the document: the payer itself, or one it pays for.
+struct Part {
+  const accounts::BillingSnapshot* snapshot = nullptr;
+  Uuid account_id;
+  AccountTerms terms;
+  std::vector<Item> items;  // in the snapshot's order
+};
+
 struct AccountWork {
   const accounts::BillingSnapshot* snapshot = nullptr;
   const accounts::Company* company = nullptr;
   Draft draft;
-  Schedules schedules;
-  std::vector<Item> items;
-  std::vector<ItemBill> bills;  // by item
+  // Corrections as a credit note of their own, when the company has it so and there is something
+  // else to bill as well.
+  std::optional<Draft> note;
+  std::vector<Part> parts;  // the account itself first
   std::vector<Line> recurring, charges, usage;
   std::vector<int> recurring_item;  // index into draft.coverage of each recurring line
   int exponent = 2;
-  bool due = false;     // something that does not wait for the next cycle invoice
-  bool failed = false;  // no draft, an exception
+  bool due = false;                  // something that does not wait for the next cycle invoice
+  bool may_wait = false;             // for the next cycle invoice, unless something is due
+  bool failed = false;               // no draft, an exception
+  DateSet late;                      // days charged although later ones were covered before
+  std::map<CivilDay, int64_t> used;  // usage billed so far by the first day of its period
 
   std::vector<Line> Lines() const {
     std::vector<Line> out = recurring;

@@ -96,6 +96,15 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
   return groups;
 }
 
+// Days that should have been covered before later ones were.
+void AddLate(const std::vector<Piece>& now, const DateSet& had, DateSet& late) {
+  if (had.empty()) return;
+  for (const Piece& piece : now) {
+    late.Add(piece.days.Intersect({CivilDay::min(), had.intervals().back().end}));
+  }
+  for (const DateInterval& days : had.intervals()) late.Subtract(days);
+}
+
 absl::StatusOr<ItemBill> BillOne(const Item& item, const AccountTerms& terms,
                                  const std::vector<Piece>& covered,
                                  const std::vector<Wanted>& wanted, CivilDay as_of) {
@@ -109,6 +118,7 @@ absl::StatusOr<ItemBill> BillOne(const Item& item, const AccountTerms& terms,
     out.changed = true;
     out.replaced.insert(out.replaced.end(), group.before.begin(), group.before.end());
     if (had.Intersect(group.base).empty()) out.fresh = true;
+    AddLate(group.now, had, out.late);
     RETURN_IF_ERROR(Differ(item, terms.exponent, group.before, group.now, out));
   }
   for (const Segment& segment : item.segments) out.now = out.now || segment.terms.bill_changes_now;

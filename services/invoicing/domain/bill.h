@@ -62,6 +62,19 @@ struct Discount {
   std::string account_code;  // "" = the discounted line's
 };
 
+struct OneTimeFee {
+  Decimal amount;
+  std::string description, tax_class, account_code;
+};
+
+// What leaving before the end of a minimum term costs.
+enum class EarlyTermination { kNoFee, kFixed, kRemainingMonths, kClawBack };
+struct EarlyEnd {
+  DateInterval term;
+  EarlyTermination kind = EarlyTermination::kNoFee;
+  OneTimeFee fee;  // the amount is for kFixed, or a month of kRemainingMonths
+};
+
 struct Item {
   Uuid item_id;
   std::optional<Uuid> location_id;
@@ -70,6 +83,8 @@ struct Item {
   bool no_refund = false;
   std::vector<Segment> segments;
   std::vector<Discount> discounts;
+  std::optional<OneTimeFee> setup_fee = {};
+  std::optional<EarlyEnd> early_end = {};
 };
 
 struct CycleDay {
@@ -147,6 +162,7 @@ struct ItemBill {
   bool changed = false;         // pieces differ from before
   bool fresh = false;           // a period without any coverage became due
   bool now = false;             // a correction may not wait for the next cycle invoice
+  DateSet late;                 // days charged although later ones were covered before
 };
 
 // What an account is billed by, apart from its items.

@@ -1,5 +1,7 @@
 #include "services/invoicing/store/coverage.h"
 
+#include <algorithm>
+
 #include "libs/db/codec.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
@@ -136,12 +138,13 @@ std::vector<Piece> DecodePieces(std::string_view bytes) {
 
 absl::StatusOr<CoverageMap> LoadCoverage(db::Tx& tx, const std::vector<Uuid>& account_ids) {
   ASSIGN_OR_RETURN(const db::Result rows,
-                   tx.Exec("SELECT item_id, version, pieces FROM item_coverage "
+                   tx.Exec("SELECT item_id, version, pieces, account_id FROM item_coverage "
                            "WHERE account_id = ANY($1)",
                            account_ids));
   CoverageMap out;
   for (int i = 0; i < rows.size(); ++i) {
-    out[rows.Get<Uuid>(i, 0)] = {rows.Get<int64_t>(i, 1), DecodePieces(rows.Raw(i, 2))};
+    out[rows.Get<Uuid>(i, 0)] = {rows.Get<int64_t>(i, 1), DecodePieces(rows.Raw(i, 2)),
+                                 rows.Get<Uuid>(i, 3)};
   }
   return out;
 }
@@ -192,12 +195,15 @@ absl::Status SaveReplaced(db::Tx& tx, const Uuid& document_id,
   return db::Copy(tx, rows);
 }
 
-absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const Uuid& account_id,
-                                                     const Uuid& document_id) {
-  ASSIGN_OR_RETURN(const CoverageMap coverage, LoadCoverage(tx, {account_id}));
-  ASSIGN_OR_RETURN(const auto rows,
-                   db::Select<ReplacedRow>(tx, "WHERE account_id = $1 AND document_id = $2",
-                                           account_id, document_id));
+absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const std::vector<Uuid>& accounts,
+                                                     const std::vector<Uuid>& documents) {
+  ASSIGN_OR_RETURN(const CoverageMap coverage, LoadCoverage(tx, accounts));
+  ASSIGN_OR_RETURN(const auto rows, db::Select<ReplacedRow>(
+                                        tx, "WHERE account_id = ANY($1) AND document_id = ANY($2)",
+                                        accounts, documents));
+  const auto made = [&](const Piece& piece) {
+    return std::find(documents.begin(), documents.end(), piece.document_id) != documents.end();
+  };
   std::map<Uuid, const ReplacedRow*> replaced;
   for (const ReplacedRow& row : rows) replaced[row.item_id] = &row;
   std::vector<CoverageUpdate> out;
@@ -208,12 +214,12 @@ absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const Uuid& acc
       return FailedPreconditionError("DRAFT_SUPERSEDED",
                                      "a later document changed the same item; void that one first");
     }
-    CoverageUpdate update{account_id, item, state.version, {}, {}};
+    CoverageUpdate update{state.account_id, item, state.version, {}, {}};
     if (found != replaced.end()) update.pieces = DecodePieces(found->second->pieces.data);
     const DateSet back = CoveredDays(update.pieces);
     for (const Piece& piece : state.pieces) {
       // Left of a replaced piece, or charged by the draft: not there before it.
-      const bool before = piece.document_id != document_id && back.Intersect(piece.days).empty();
+      const bool before = !made(piece) && back.Intersect(piece.days).empty();
       if (before) update.pieces.push_back(piece);
     }
     if (found != replaced.end() || update.pieces.size() != state.pieces.size()) {

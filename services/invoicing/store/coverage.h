@@ -12,6 +12,7 @@ namespace broadbill::invoicing {
 struct Coverage {
   int64_t version = 0;  // 0: no row yet
   std::vector<Piece> pieces;
+  Uuid account_id = {};
 };
 
 struct CoverageUpdate {
@@ -32,10 +33,11 @@ absl::Status SaveCoverage(db::Tx& tx, const std::vector<CoverageUpdate>& updates
 // days and need no row.
 absl::Status SaveReplaced(db::Tx& tx, const Uuid& document_id,
                           const std::vector<CoverageUpdate>& updates);
-// The updates that take a draft's coverage back. FAILED_PRECONDITION (DRAFT_SUPERSEDED) when a
-// later document changed an item on top of what this one replaced.
-absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const Uuid& account_id,
-                                                     const Uuid& document_id);
+// The updates that take back the coverage of a draft, and of the one made together with it, of
+// items of these accounts. FAILED_PRECONDITION (DRAFT_SUPERSEDED) when a later document changed an
+// item on top of what these replaced.
+absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const std::vector<Uuid>& accounts,
+                                                     const std::vector<Uuid>& documents);
 
 std::string EncodePieces(const std::vector<Piece>& pieces);
 std::vector<Piece> DecodePieces(std::string_view bytes);

@@ -94,6 +94,7 @@ struct DocumentRow {
   std::string language;
   bool held = false;
   absl::Time created_at;
+  std::optional<CivilDay> due_from;
   static constexpr char kTable[] = "document";
   static constexpr auto Columns() {
     using R = DocumentRow;
@@ -107,7 +108,24 @@ struct DocumentRow {
         db::Col("service_end", &R::service_end), db::Col("net", &R::net), db::Col("tax", &R::tax),
         db::Col("total", &R::total), db::Col("parties", &R::parties),
         db::Col("language", &R::language), db::Col("held", &R::held),
-        db::Col("created_at", &R::created_at));
+        db::Col("created_at", &R::created_at), db::Col("due_from", &R::due_from));
+  }
+};
+
+enum class LinkKind : int16_t { kAccount = 1, kDocument = 2 };
+
+// What belongs to a document beside its own account.
+struct LinkRow {
+  Uuid account_id;
+  Uuid document_id;
+  int16_t kind = 0;
+  Uuid other_id;
+  static constexpr char kTable[] = "document_link";
+  static constexpr auto Columns() {
+    using R = LinkRow;
+    return std::make_tuple(db::Col("account_id", &R::account_id),
+                           db::Col("document_id", &R::document_id), db::Col("kind", &R::kind),
+                           db::Col("other_id", &R::other_id));
   }
 };
 
@@ -226,6 +244,7 @@ struct RunRow {
   absl::Time created_at;
   absl::Time started_at;
   std::optional<absl::Time> finished_at;
+  std::optional<Decimal> tolerance;
   static constexpr char kTable[] = "bill_run";
   static constexpr auto Columns() {
     using R = RunRow;
@@ -234,7 +253,8 @@ struct RunRow {
         db::Col("scope", &R::scope), db::Col("state", &R::state), db::Col("accounts", &R::accounts),
         db::Col("chunks", &R::chunks), db::Col("next_post", &R::next_post),
         db::Col("created_by", &R::created_by), db::Col("created_at", &R::created_at),
-        db::Col("started_at", &R::started_at), db::Col("finished_at", &R::finished_at));
+        db::Col("started_at", &R::started_at), db::Col("finished_at", &R::finished_at),
+        db::Col("tolerance", &R::tolerance));
   }
 };
 
@@ -274,6 +294,7 @@ struct ExceptionRow {
   std::string currency;
   int32_t state = 0;
   absl::Time created_at;
+  std::optional<int64_t> forecast;
   static constexpr char kTable[] = "run_exception";
   static constexpr auto Columns() {
     using R = ExceptionRow;
@@ -281,7 +302,8 @@ struct ExceptionRow {
                            db::Col("account_id", &R::account_id), db::Col("reason", &R::reason),
                            db::Col("message", &R::message), db::Col("document_id", &R::document_id),
                            db::Col("amount", &R::amount), db::Col("currency", &R::currency),
-                           db::Col("state", &R::state), db::Col("created_at", &R::created_at));
+                           db::Col("state", &R::state), db::Col("created_at", &R::created_at),
+                           db::Col("forecast", &R::forecast));
   }
 };
 

@@ -1,13 +1,17 @@
 #include "tests/scenarios/runner/catalogue.h"
 
 #include "broadbill/accounts/v1/account.pb.h"
+#include "broadbill/accounts/v1/company.pb.h"
 #include "broadbill/accounts/v1/subscription.pb.h"
+#include "broadbill/invoicing/v1/preview.pb.h"
 #include "libs/convert/convert.h"
+#include "libs/money/money.h"
 
 namespace broadbill::scenarios {
 namespace {
 
 namespace accounts = broadbill::accounts::v1;
+namespace invoicing = broadbill::invoicing::v1;
 
 absl::StatusOr<std::string> Named(const std::map<std::string, std::string>& names,
                                   const std::string& name, const char* what) {
@@ -340,6 +344,29 @@ absl::Status SetPayer(World& world, Reader& r) {
       refused);
 }
 
+// seller [corrections credit-note|next-invoice] [due-basis cycle-day|invoice-date]
+absl::Status SetSeller(World& world, Reader& r) {
+  ASSIGN_OR_RETURN(const auto companies, world.Call<accounts::ListCompaniesResponse>(
+                                             "broadbill.accounts.v1.Accounts/ListCompanies",
+                                             accounts::ListCompaniesRequest()));
+  accounts::UpdateCompanyRequest request;
+  request.set_company_id(companies.companies(0).company_id());
+  if (r.Take("corrections")) {
+    request.mutable_update_mask()->add_paths("correction_mode");
+    ASSIGN_OR_RETURN(const std::string mode, r.Next("credit-note or next-invoice"));
+    request.mutable_company()->set_correction_mode(
+        mode == "credit-note" ? accounts::Company::CREDIT_NOTE : accounts::Company::NEXT_INVOICE);
+  }
+  if (r.Take("due-basis")) {
+    request.mutable_update_mask()->add_paths("due_basis");
+    ASSIGN_OR_RETURN(const std::string basis, r.Next("cycle-day or invoice-date"));
+    request.mutable_company()->set_due_basis(
+        basis == "cycle-day" ? accounts::Company::CYCLE_DAY : accounts::Company::INVOICE_DATE);
+  }
+  return world.Call<accounts::Company>("broadbill.accounts.v1.Accounts/UpdateCompany", request)
+      .status();
+}
+
 // expect term S1 none | 2026-03-10..2027-03-10 [notice-by DATE]
 absl::StatusOr<std::string> ExpectTerm(World& world, Reader& r) {
   ASSIGN_OR_RETURN(const std::string name, r.Next("a subscription"));
@@ -370,6 +397,73 @@ absl::StatusOr<std::string> ExpectChanged(World& world, Reader& r) {
   }
   const std::string was = last == nullptr ? "never" : Text(last->effective_date());
   return was == day ? std::string() : "was " + was;
+}
+
+namespace {
+
+// A change of a subscription, or a new one of an account.
+absl::Status ReadSupposed(World& world, Reader& r, invoicing::PreviewAccountRequest* request) {
+  ASSIGN_OR_RETURN(const std::string name, r.Next("a subscription or an account"));
+  accounts::HypotheticalChange* supposed = request->add_changes();
+  if (r.Take("subscribe")) {
+    ASSIGN_OR_RETURN(*request->mutable_account_id(), Named(world.accounts, name, "account"));
+    supposed->set_account_id(request->account_id());
+    accounts::Subscription* subscription = supposed->mutable_subscription();
+    ASSIGN_OR_RETURN(*subscription->mutable_plan_id(), r.Next("a plan"));
+    subscription->set_location_id(world.locations[name]);
+    if (!r.Take("from")) return InvalidArgumentError("SYNTAX", "expected 'from DATE'");
+    ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+    *subscription->mutable_start_date() = convert::ToProto(day);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const auto found, Find(world, name));
+  request->set_account_id(found.account_id());
+  supposed->set_subscription_id(found.subscription_id());
+  ASSIGN_OR_RETURN(const std::string kind, r.Next("what changes"));
+  RETURN_IF_ERROR(ReadChange(world, kind, r, supposed->mutable_change()));
+  if (!r.Take("on")) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+  *supposed->mutable_change()->mutable_effective_date() = convert::ToProto(day);
+  return absl::OkStatus();
+}
+
+std::string Amount(const google::type::Money& money) {
+  const auto minor = FromUnitsNanos(money.units(), money.nanos(), 2);
+  return minor.ok() ? FormatMinor(*minor, 2) : "?";
+}
+
+}  // namespace
+
+// expect preview S1 plan large on 2026-03-10 | A1 subscribe small from 2026-03-10
+//   [due-today 21.29] [credited -35.48] [next-bill 79.99] [next-date 2026-04-01] [documents 1]
+absl::StatusOr<std::string> ExpectPreview(World& world, Reader& r) {
+  invoicing::PreviewAccountRequest request;
+  RETURN_IF_ERROR(ReadSupposed(world, r, &request));
+  *request.mutable_as_of() = convert::ToProto(world.today());
+  ASSIGN_OR_RETURN(const auto answer,
+                   world.Call<invoicing::PreviewAccountResponse>(
+                       "broadbill.invoicing.v1.Invoicing/PreviewAccount", request));
+  std::string out;
+  while (!r.done()) {
+    ASSIGN_OR_RETURN(const std::string word, r.Next("what"));
+    ASSIGN_OR_RETURN(const std::string expected, r.Next("its value"));
+    std::string was;
+    if (word == "due-today") {
+      was = Amount(answer.due_today());
+    } else if (word == "credited") {
+      was = Amount(answer.credited());
+    } else if (word == "next-bill") {
+      was = Amount(answer.next_bill().total());
+    } else if (word == "next-date") {
+      was = answer.has_next_bill_date() ? Text(answer.next_bill_date()) : "none";
+    } else if (word == "documents") {
+      was = std::to_string(answer.documents_size());
+    } else {
+      return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+    }
+    if (was != expected) absl::StrAppend(&out, out.empty() ? "" : ", ", word, " was ", was);
+  }
+  return out;
 }
 
 }  // namespace broadbill::scenarios

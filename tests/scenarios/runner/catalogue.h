@@ -20,8 +20,11 @@ absl::Status Change(World& world, Reader& r);
 absl::Status AddLocation(World& world, Reader& r);
 absl::Status ChangePrices(World& world, Reader& r);
 absl::Status SetPayer(World& world, Reader& r);
-// Both answer what is different; "": nothing.
+absl::Status SetSeller(World& world, Reader& r);
+// They answer what is different; "": nothing.
 absl::StatusOr<std::string> ExpectTerm(World& world, Reader& r);
 absl::StatusOr<std::string> ExpectChanged(World& world, Reader& r);
+// preview: what a change that nobody recorded would cost.
+absl::StatusOr<std::string> ExpectPreview(World& world, Reader& r);
 
 }  // namespace broadbill::scenarios

@@ -111,20 +111,34 @@ class Scenario {
 
   absl::Status Statement(const std::string& verb, Reader& r) {
     static const std::map<std::string, absl::Status (Scenario::*)(Reader&)> kVerbs = {
-        {"clock", &Scenario::ClockTo},     {"plan", &Scenario::Plan},
-        {"account", &Scenario::Account},   {"subscribe", &Scenario::Subscribe},
-        {"change", &Scenario::Change},     {"discount", &Scenario::Discount},
-        {"bill", &Scenario::Bill},         {"expect", &Scenario::Expect},
-        {"import", &Scenario::ImportFile}, {"charge", &Scenario::Charge},
-        {"pay", &Scenario::Pay},           {"card", &Scenario::Card},
-        {"collect", &Scenario::Collect},   {"policy", &Scenario::Policy},
-        {"cycle", &Scenario::Cycle},       {"retry", &Scenario::Retry},
-        {"void", &Scenario::Void},         {"cancel", &Scenario::Cancel},
-        {"post", &Scenario::Post},         {"credit", &Scenario::Credit},
-        {"refund", &Scenario::Refund},     {"location", &Scenario::Location},
-        {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer},
-        {"company", &Scenario::Company},   {"exempt", &Scenario::Exemption},
-        {"taxability", &Scenario::Taxable}};
+        {"clock", &Scenario::ClockTo},
+        {"plan", &Scenario::Plan},
+        {"account", &Scenario::Account},
+        {"subscribe", &Scenario::Subscribe},
+        {"change", &Scenario::Change},
+        {"discount", &Scenario::Discount},
+        {"bill", &Scenario::Bill},
+        {"expect", &Scenario::Expect},
+        {"import", &Scenario::ImportFile},
+        {"charge", &Scenario::Charge},
+        {"pay", &Scenario::Pay},
+        {"card", &Scenario::Card},
+        {"collect", &Scenario::Collect},
+        {"policy", &Scenario::Policy},
+        {"cycle", &Scenario::Cycle},
+        {"retry", &Scenario::Retry},
+        {"void", &Scenario::Void},
+        {"cancel", &Scenario::Cancel},
+        {"post", &Scenario::Post},
+        {"credit", &Scenario::Credit},
+        {"refund", &Scenario::Refund},
+        {"location", &Scenario::Location},
+        {"prices", &Scenario::Prices},
+        {"payer", &Scenario::Payer},
+        {"company", &Scenario::Company},
+        {"exempt", &Scenario::Exemption},
+        {"taxability", &Scenario::Taxable},
+        {"seller", &Scenario::Seller}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -333,6 +347,7 @@ class Scenario {
   absl::Status Change(Reader& r) { return scenarios::Change(world_, r); }
   absl::Status Location(Reader& r) { return scenarios::AddLocation(world_, r); }
   absl::Status Prices(Reader& r) { return scenarios::ChangePrices(world_, r); }
+  absl::Status Seller(Reader& r) { return SetSeller(world_, r); }
   absl::Status Payer(Reader& r) { return scenarios::SetPayer(world_, r); }
 
   // discount S1|account A1 "Welcome" 20% [from DATE] [to DATE] [periods 3]   or 5.00 instead of a
@@ -435,7 +450,7 @@ class Scenario {
     return absl::OkStatus();
   }
 
-  // bill 2026-03-10 [dry|draft]
+  // bill 2026-03-10 [dry|draft] [tolerance 20]
   absl::Status Bill(Reader& r) {
     ASSIGN_OR_RETURN(const CivilDay day, r.Day());
     if (day > world_.today()) world_.SetClock(day);
@@ -444,6 +459,10 @@ class Scenario {
     request.set_mode(r.Take("dry")     ? invoicing::BillRun::DRY
                      : r.Take("draft") ? invoicing::BillRun::DRAFT
                                        : invoicing::BillRun::POST);
+    if (r.Take("tolerance")) {
+      ASSIGN_OR_RETURN(*request.mutable_forecast_tolerance_percent()->mutable_value(),
+                       r.Next("a percentage"));
+    }
     ASSIGN_OR_RETURN(run_, world_.Call<invoicing::BillRun>(
                                "broadbill.invoicing.v1.Invoicing/CreateBillRun", request));
     return WatchRun();
@@ -507,8 +526,8 @@ class Scenario {
         .status();
   }
 
-  // credit A1 [line "Router" [10.00]] [on DATE] [draft] [refused]: its document of the last run,
-  // whole or one line
+  // credit A1 [line "Router" [10.00 | days INTERVAL]] [on DATE] [draft] [refused]: its document of
+  // the last run, whole or one line
   absl::Status Credit(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
     ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
@@ -533,6 +552,11 @@ class Scenario {
         for (const invoicing::Line& one : document->lines()) {
           if (one.description() == text) line->set_line_id(one.line_id());
         }
+        if (r.Take("days")) {
+          ASSIGN_OR_RETURN(const DateInterval days, Interval(r));
+          *line->mutable_interval() = convert::ToProto(days);
+          continue;
+        }
         const auto minor = ParseMinor(r.Peek(), 2);
         if (!minor.ok()) continue;
         ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
@@ -545,6 +569,15 @@ class Scenario {
         "broadbill.invoicing.v1.Invoicing/CreateCreditNote", request);
     if (made.ok() != refused) return absl::OkStatus();
     return refused ? InvalidArgumentError("CREDIT", "it was not refused") : made.status();
+  }
+
+  absl::StatusOr<DateInterval> Interval(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string text, r.Next("an interval"));
+    const size_t dots = text.find("..");
+    if (dots == std::string::npos) return InvalidArgumentError("SYNTAX", "no interval: " + text);
+    ASSIGN_OR_RETURN(const CivilDay start, ParseDate(text.substr(0, dots)));
+    ASSIGN_OR_RETURN(const CivilDay end, ParseDate(text.substr(dots + 2)));
+    return DateInterval{start, end};
   }
 
   // refund A1 10.00: of its oldest payment that has as much unapplied
@@ -570,13 +603,16 @@ class Scenario {
     return InvalidArgumentError("SYNTAX", "no payment has that much unapplied");
   }
 
-  absl::Status Retry(Reader&) {
+  // retry [release]
+  absl::Status Retry(Reader& r) {
     invoicing::RetryRunExceptionsRequest request;
     request.set_bill_run_id(run_.bill_run_id());
-    return world_
-        .Call<invoicing::RetryRunExceptionsResponse>(
-            "broadbill.invoicing.v1.Invoicing/RetryRunExceptions", request)
-        .status();
+    request.set_release(r.Take("release"));
+    RETURN_IF_ERROR(world_
+                        .Call<invoicing::RetryRunExceptionsResponse>(
+                            "broadbill.invoicing.v1.Invoicing/RetryRunExceptions", request)
+                        .status());
+    return WatchRun();
   }
 
   // charge A1 "Router" 89.00 [tax equipment] [code 4200] [due DATE]
@@ -715,9 +751,10 @@ class Scenario {
     if (what == "ledger") return ExpectLedger(r);
     if (what == "collected" || what == "declined") return ExpectCollected(what, r);
     if (what == "mail") return ExpectMail(r);
-    if (what == "term" || what == "changed") {
-      ASSIGN_OR_RETURN(const std::string found,
-                       what == "term" ? ExpectTerm(world_, r) : ExpectChanged(world_, r));
+    if (what == "term" || what == "changed" || what == "preview") {
+      ASSIGN_OR_RETURN(const std::string found, what == "term"      ? ExpectTerm(world_, r)
+                                                : what == "changed" ? ExpectChanged(world_, r)
+                                                                    : ExpectPreview(world_, r));
       if (!found.empty()) Report(line_ + 1, found);
       return absl::OkStatus();
     }

@@ -64,20 +64,60 @@ Terms ToTerms(const accounts::Terms& in) {
   return out;
 }
 
+EarlyEnd ToEarlyEnd(const accounts::EarlyEnd& in) {
+  const accounts::Contract& contract = in.contract();
+  EarlyEnd out;
+  out.term = {ToDay(in.term_start(), CivilDay::min()), ToDay(in.term_end(), CivilDay::min())};
+  switch (contract.early_termination()) {
+    case accounts::Contract::FIXED:
+      out.kind = EarlyTermination::kFixed;
+      break;
+    case accounts::Contract::REMAINING_MONTHS:
+      out.kind = EarlyTermination::kRemainingMonths;
+      break;
+    case accounts::Contract::CLAW_BACK:
+      out.kind = EarlyTermination::kClawBack;
+      break;
+    default:
+      out.kind = EarlyTermination::kNoFee;
+  }
+  out.fee = {ToDecimal(contract.fee_amount()), contract.fee_description(), contract.fee_tax_class(),
+             contract.fee_account_code()};
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
-    rpc::Channel& channel, const std::vector<Uuid>& account_ids) {
+    rpc::Channel& channel, const std::vector<Uuid>& account_ids,
+    const google::protobuf::RepeatedPtrField<accounts::HypotheticalChange>& changes) {
   accounts::BatchGetBillingSnapshotsRequest request;
+  *request.mutable_changes() = changes;
   for (const Uuid& id : account_ids) request.add_account_ids(id.ToText("acc"));
   return channel.Call<accounts::BatchGetBillingSnapshotsResponse>(
       "broadbill.accounts.v1.Accounts/BatchGetBillingSnapshots", request,
       rpc::BackgroundContext("invoicing"));
 }
 
-Item ToItem(
-    const accounts::SnapshotItem& in,
-    const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts) {
+std::vector<Discount> ToDiscounts(
+    const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& in) {
+  std::vector<Discount> out;
+  for (const accounts::SnapshotDiscount& discount : in) {
+    Discount to;
+    const auto discount_id = Uuid::Parse("dis", discount.discount_id());
+    if (discount_id.ok()) to.id = *discount_id;
+    to.label = discount.label();
+    if (discount.has_percent()) to.percent = ToDecimal(discount.percent());
+    if (discount.has_amount()) to.amount = ToDecimal(discount.amount());
+    to.days = {ToDay(discount.from_date(), CivilDay(1970, 1, 1)),
+               ToDay(discount.to_date(), CivilDay::max())};
+    to.account_code = discount.account_code();
+    out.push_back(std::move(to));
+  }
+  return out;
+}
+
+Item ToItem(const accounts::SnapshotItem& in) {
   Item out;
   const auto id = Uuid::Parse("sub", in.item_id());
   if (id.ok()) out.item_id = *id;
@@ -95,24 +135,13 @@ Item ToItem(
     const auto delivered = Uuid::Parse("loc", segment.location_id());
     if (delivered.ok()) out.segments.back().location_id = *delivered;
   }
-  const auto add = [&](const accounts::SnapshotDiscount& discount) {
-    Discount to;
-    const auto discount_id = Uuid::Parse("dis", discount.discount_id());
-    if (discount_id.ok()) to.id = *discount_id;
-    to.label = discount.label();
-    if (discount.has_percent()) to.percent = ToDecimal(discount.percent());
-    if (discount.has_amount()) to.amount = ToDecimal(discount.amount());
-    to.days = {ToDay(discount.from_date(), CivilDay(1970, 1, 1)),
-               ToDay(discount.to_date(), CivilDay::max())};
-    to.account_code = discount.account_code();
-    out.discounts.push_back(std::move(to));
-  };
-  for (const auto& discount : in.discounts()) add(discount);
-  // A percent off the whole account is the same percent off each line; accounts refuses amounts off
-  // the whole account.
-  for (const auto& discount : account_discounts) {
-    if (discount.has_percent()) add(discount);
+  out.discounts = ToDiscounts(in.discounts());
+  if (in.has_setup_fee()) {
+    const accounts::OneTimeFee& fee = in.setup_fee();
+    out.setup_fee =
+        OneTimeFee{ToDecimal(fee.amount()), fee.description(), fee.tax_class(), fee.account_code()};
   }
+  if (in.has_early_end()) out.early_end = ToEarlyEnd(in.early_end());
   return out;
 }
 
@@ -152,12 +181,16 @@ std::string PartiesOf(const accounts::BillingSnapshot& snapshot, const accounts:
   customer->set_email(snapshot.email());
   customer->set_account_number(snapshot.account_number());
   customer->set_customer_class(snapshot.customer_class());
-  for (const auto& location : snapshot.locations()) {
-    pb::DocumentLocation* to = parties.add_locations();
-    to->set_location_id(location.location_id());
-    to->set_name(location.name());
-    *to->mutable_address() = location.address();
-  }
+  const auto add_locations = [&](const accounts::BillingSnapshot& of) {
+    for (const auto& location : of.locations()) {
+      pb::DocumentLocation* to = parties.add_locations();
+      to->set_location_id(location.location_id());
+      to->set_name(location.name());
+      *to->mutable_address() = location.address();
+    }
+  };
+  add_locations(snapshot);
+  for (const accounts::BillingSnapshot& child : snapshot.children()) add_locations(child);
   parties.set_template_version(kTemplateVersion);
   return parties.SerializeAsString();
 }

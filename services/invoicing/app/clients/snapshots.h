@@ -15,13 +15,15 @@ namespace broadbill::invoicing {
 
 namespace accounts = broadbill::accounts::v1;
 
-// One call for up to 1,000 accounts, in the order given. UNAVAILABLE when accounts does not answer.
+// One call for up to 1,000 accounts, in the order given, with `changes` (none: null) as if they
+// were recorded. UNAVAILABLE when accounts does not answer.
 absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
-    rpc::Channel& channel, const std::vector<Uuid>& account_ids);
+    rpc::Channel& channel, const std::vector<Uuid>& account_ids,
+    const google::protobuf::RepeatedPtrField<accounts::HypotheticalChange>& changes);
 
-Item ToItem(
-    const accounts::SnapshotItem& in,
-    const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts);
+Item ToItem(const accounts::SnapshotItem& in);
+std::vector<Discount> ToDiscounts(
+    const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& in);
 Schedules ToSchedules(const accounts::BillingSnapshot& in);
 // Seller, customer and locations as they are now, serialized: kept with the document for ever.
 std::string PartiesOf(const accounts::BillingSnapshot& snapshot, const accounts::Company& company);

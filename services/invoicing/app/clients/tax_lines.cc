@@ -88,11 +88,13 @@ absl::Status Assembler::AddTaxes(std::vector<AccountWork>& work, CivilDay tax_da
     if (!one.draft.document.has_value()) continue;
     AddDocument(one, tax_date, request);
     by_key[one.draft.document->document_id.ToText("doc")] = &one.draft;
-    for (const auto& location : one.snapshot->locations()) {
-      if (!locations.insert(location.location_id()).second) continue;
-      tax::TaxLocation* to = request.add_locations();
-      to->set_location_id(location.location_id());
-      *to->mutable_address() = location.address();
+    for (const Part& part : one.parts) {
+      for (const auto& location : part.snapshot->locations()) {
+        if (!locations.insert(location.location_id()).second) continue;
+        tax::TaxLocation* to = request.add_locations();
+        to->set_location_id(location.location_id());
+        *to->mutable_address() = location.address();
+      }
     }
   }
   if (request.documents_size() == 0) return absl::OkStatus();

@@ -23,6 +23,7 @@ constexpr int kBatch = 3000;      // queries a call, the limit of rating
 // One stretch of usage asked for: an item's closed period, or the part of it under one plan.
 struct Asked {
   AccountWork* work;
+  const Part* part;
   size_t item;
   const accounts::Terms* terms;
   DateInterval period;
@@ -33,22 +34,24 @@ struct Questions {
   rating::BatchGetPeriodUsageRequest request;
 };
 
-void AddQuery(const AccountWork& one, const accounts::SnapshotItem& item, const Asked& ask,
-              const DateInterval& full, rating::BatchGetPeriodUsageRequest& request) {
+void AddQuery(const accounts::BillingSnapshot& snapshot, const accounts::SnapshotItem& item,
+              const Asked& ask, const DateInterval& full,
+              rating::BatchGetPeriodUsageRequest& request) {
   auto* query = request.add_queries();
-  query->set_account_id(one.snapshot->account_id());
+  query->set_account_id(snapshot.account_id());
   query->set_item_id(item.item_id());
   *query->mutable_period() = convert::ToProto(ask.period);
   *query->mutable_full_period() = convert::ToProto(full);
-  query->set_time_zone(one.snapshot->time_zone());
-  query->set_currency_code(one.snapshot->currency_code());
+  query->set_time_zone(snapshot.time_zone());
+  query->set_currency_code(snapshot.currency_code());
   if (ask.terms->has_usage()) *query->mutable_usage() = ask.terms->usage();
   if (ask.terms->has_voice()) *query->mutable_voice() = ask.terms->voice();
 }
 
 // The stretches of one closed period: segments of the same plan are one.
-void AskPeriod(AccountWork& one, size_t index, const UsagePeriod& period, Questions& out) {
-  const accounts::SnapshotItem& item = one.snapshot->items(static_cast<int>(index));
+void AskPeriod(AccountWork& one, const Part& part, size_t index, const UsagePeriod& period,
+               Questions& out) {
+  const accounts::SnapshotItem& item = part.snapshot->items(static_cast<int>(index));
   for (const auto& segment : item.segments()) {
     const DateInterval days = period.days.Intersect(
         {ToDay(segment.start_date(), CivilDay::min()), ToDay(segment.end_date(), CivilDay::max())});
@@ -56,7 +59,7 @@ void AskPeriod(AccountWork& one, size_t index, const UsagePeriod& period, Questi
     if (days.empty() || (!terms.has_usage() && !terms.has_voice())) continue;
     if (!out.asked.empty() && days.start > period.days.start) {
       Asked& last = out.asked.back();
-      if (last.work == &one && last.item == index && last.period.end == days.start &&
+      if (last.part == &part && last.item == index && last.period.end == days.start &&
           last.terms->plan_code() == terms.plan_code()) {
         last.period.end = days.end;
         auto* query = out.request.mutable_queries(out.request.queries_size() - 1);
@@ -64,8 +67,8 @@ void AskPeriod(AccountWork& one, size_t index, const UsagePeriod& period, Questi
         continue;
       }
     }
-    out.asked.push_back({&one, index, &terms, days});
-    AddQuery(one, item, out.asked.back(), period.full, out.request);
+    out.asked.push_back({&one, &part, index, &terms, days});
+    AddQuery(*part.snapshot, item, out.asked.back(), period.full, out.request);
   }
 }
 
@@ -88,10 +91,18 @@ absl::StatusOr<std::vector<rating::PeriodUsage>> Ask(
 // What was billed so far by item, meter and first day of the stretch.
 using Billed = std::map<std::tuple<Uuid, CivilDay, std::string>, int64_t>;
 
+// Usage is taxed where the service was at the end of its days.
+std::optional<Uuid> DeliveredAt(const Item& item, CivilDay day) {
+  for (const Segment& segment : item.segments) {
+    if (segment.days.Contains(day) && segment.location_id) return segment.location_id;
+  }
+  return item.location_id;
+}
+
 class UsageBiller {
  public:
   UsageBiller(const Asked& ask, const Billed& billed)
-      : ask_(ask), one_(*ask.work), item_(ask.work->items[ask.item]), billed_(billed) {}
+      : ask_(ask), one_(*ask.work), item_(ask.part->items[ask.item]), billed_(billed) {}
 
   void Add(const rating::PeriodUsage& usage) {
     if (usage.unrated_count() > 0) {
@@ -144,7 +155,7 @@ class UsageBiller {
     Line line;
     line.kind = kind;
     line.item_id = item_.item_id;
-    line.location_id = item_.location_id;
+    line.location_id = DeliveredAt(item_, ask_.period.end - 1);
     line.description = first ? text : "Correction: " + text;
     line.days = ask_.period;
     line.amount = amount - already;
@@ -155,7 +166,7 @@ class UsageBiller {
     line.source_id = meter;
     one_.usage.push_back(std::move(line));
     one_.draft.usage.push_back(
-        {one_.draft.account_id, item_.item_id, meter, ask_.period.start, amount});
+        {ask_.part->account_id, item_.item_id, meter, ask_.period.start, amount});
     one_.due = one_.due || first;
   }
 
@@ -168,25 +179,39 @@ class UsageBiller {
 
 }  // namespace
 
-absl::Status Assembler::AddUsage(std::vector<AccountWork>& work, CivilDay as_of) const {
+absl::Status Assembler::AddUsage(std::vector<AccountWork>& work,
+                                 const DraftContext& context) const {
   Questions questions;
-  std::vector<Uuid> account_ids;
+  std::map<Uuid, AccountWork*> asked;
   for (AccountWork& one : work) {
-    const size_t before = questions.asked.size();
-    for (size_t i = 0; i < one.items.size(); ++i) {
-      for (const UsagePeriod& period :
-           ClosedUsagePeriods(one.items[i], one.schedules, as_of, kUsagePeriods)) {
-        AskPeriod(one, i, period, questions);
+    if (one.failed) continue;
+    for (const Part& part : one.parts) {
+      const size_t before = questions.asked.size();
+      for (size_t i = 0; i < part.items.size(); ++i) {
+        for (const UsagePeriod& period : ClosedUsagePeriods(part.items[i], part.terms.schedules,
+                                                            context.as_of, kUsagePeriods)) {
+          AskPeriod(one, part, i, period, questions);
+        }
       }
+      if (questions.asked.size() > before) asked[part.account_id] = &one;
     }
-    if (questions.asked.size() > before) account_ids.push_back(one.draft.account_id);
   }
   if (questions.asked.empty()) return absl::OkStatus();
+  std::vector<Uuid> account_ids;
+  for (const auto& [account, one] : asked) account_ids.push_back(account);
   ASSIGN_OR_RETURN(const auto answers, Ask(*peers_.rating, questions.request));
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto rows,
+  ASSIGN_OR_RETURN(auto rows,
                    db::Select<UsageBilledRow>(tx, "WHERE account_id = ANY($1)", account_ids));
   tx.Rollback();
+  for (const UsageBilledRow& row : rows) {
+    asked[row.account_id]->used[row.period_start] += row.billed_minor;
+  }
+  if (context.after != nullptr) {
+    for (const Draft& draft : *context.after) {
+      rows.insert(rows.end(), draft.usage.begin(), draft.usage.end());
+    }
+  }
   Billed billed;
   for (const UsageBilledRow& row : rows) {
     billed[{row.item_id, row.period_start, row.meter}] = row.billed_minor;
