@@ -5,10 +5,12 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "broadbill/invoicing/v1/pending_charge.pb.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/checks.h"
 #include "services/invoicing/app/clients/snapshots.h"
+#include "services/invoicing/app/deposits.h"
 #include "services/invoicing/app/phases.h"
 #include "services/invoicing/app/work.h"
 #include "services/invoicing/domain/fees.h"
@@ -126,6 +128,8 @@ bool AddLine(const ChargeRow& charge, const Part& part, const std::string& deriv
   line.derivation = derivation;
   line.source = charge.source;
   line.source_id = charge.source_id;
+  line.corrects_line = charge.corrects_line_id.value_or(Uuid());
+  line.corrects_document = charge.corrects_document_id.value_or(Uuid());
   one.charges.push_back(std::move(line));
   return true;
 }
@@ -134,7 +138,11 @@ void AddCharge(const ChargeRow& charge, const Part& part, AccountWork& one) {
   const std::string derivation =
       absl::StrCat(charge.unit_price.ToString(), " × ", charge.quantity.ToString());
   if (!AddLine(charge, part, derivation, one)) return;
-  one.draft.charges.push_back(charge.charge_id);
+  if (charge.state == pb::PendingCharge::PENDING) {
+    one.draft.charges.push_back(charge.charge_id);
+  } else {
+    one.draft.made_charges.push_back(charge);
+  }
   one.due = one.due || charge.bill_alone;
 }
 
@@ -339,6 +347,7 @@ void Clear(Draft& draft, bool keep_problems) {
   draft.coverage.clear();
   draft.charges.clear();
   draft.fees.clear();
+  draft.made_charges.clear();
   draft.usage.clear();
   if (!keep_problems) draft.problems.clear();
 }
@@ -408,6 +417,7 @@ absl::StatusOr<std::vector<AccountWork>> Assembler::BillRecurring(
                             "source IN ('setup', 'early_termination')) "
                             "ORDER BY due_date, charge_id",
                             account_ids, context.as_of));
+  ASSIGN_OR_RETURN(const auto returns, FinalDeposits(tx, snapshots, context.as_of, clock_.Now()));
   tx.Rollback();
   Overlay(context.after, coverage);
   const Known known = KnownFees(charges, context.after);
@@ -419,6 +429,7 @@ absl::StatusOr<std::vector<AccountWork>> Assembler::BillRecurring(
       charges_of.emplace(charge.account_id, &charge);
     }
   }
+  for (const ChargeRow& charge : returns) charges_of.emplace(charge.account_id, &charge);
   const absl::Time now = clock_.Now();
   for (AccountWork& one : work) {
     for (const Part& part : one.parts) {

@@ -58,6 +58,7 @@ struct Draft {
   std::vector<Uuid> children;   // accounts whose items stand on it
   std::optional<Uuid> twin;     // the other document that was made with it
   std::vector<CreditSeen> seen;
+  std::vector<ChargeRow> made_charges;  // those it makes itself: deposits that a final bill returns
   std::vector<Problem> problems;
   std::shared_ptr<const Logo> logo;  // its company's; may be nullptr
 };

@@ -22,6 +22,9 @@ namespace broadbill::invoicing {
 // is soon another's.
 constexpr absl::Duration kLease = absl::Seconds(6);
 
+// The source of pending charges that are late fees.
+inline constexpr char kLateFeeSource[] = "payments.late_fee";
+
 class InvoicingApp {
  public:
   InvoicingApp(std::shared_ptr<db::Pool> pool, const Clock& clock, Assembler::Peers peers)
@@ -79,6 +82,8 @@ class InvoicingApp {
       const rpc::Context&, const pb::ListPendingChargesRequest&);
   absl::StatusOr<pb::PendingCharge> CancelPendingCharge(const rpc::Context&,
                                                         const pb::CancelPendingChargeRequest&);
+  absl::StatusOr<pb::ApplyDepositResponse> ApplyDeposit(const rpc::Context&,
+                                                        const pb::ApplyDepositRequest&);
   // Payments' feed: late fees become pending charges, once each.
   absl::Status OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
 
@@ -105,6 +110,8 @@ class InvoicingApp {
   jobs::Leases leases_;
 };
 
+// charges.cc: a row to its message.
+pb::PendingCharge ToProto(const ChargeRow& row);
 // documents.cc: rows to messages.
 pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_void,
                      const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes);

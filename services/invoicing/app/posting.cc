@@ -6,6 +6,7 @@
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
+#include "services/invoicing/app/deposits.h"
 #include "services/invoicing/app/invoicing_app.h"
 
 namespace broadbill::invoicing {
@@ -27,6 +28,21 @@ void AddShares(const std::vector<LineRow>& lines, const TaxRow& tax, pb::PostedT
     share->set_line(static_cast<int32_t>(at - lines.begin()));
     share->set_amount_minor(tax.line_amounts[i]);
   }
+}
+
+// Late fees of a document with the taxes on them; credit lines of late fees count negative.
+int64_t LateFees(const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes) {
+  int64_t sum = 0;
+  for (const LineRow& line : lines) {
+    if (line.source != kLateFeeSource) continue;
+    sum += line.amount;
+    for (const TaxRow& tax : taxes) {
+      for (size_t i = 0; i < tax.line_ids.size() && !tax.inclusive; ++i) {
+        if (tax.line_ids[i] == line.line_id) sum += tax.line_amounts[i];
+      }
+    }
+  }
+  return sum;
 }
 
 pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& posting,
@@ -89,6 +105,7 @@ pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& postin
   out.set_language(document.language);
   out.set_customer_class(parties.customer().customer_class());
   out.set_payment_reference(posting.full_number);
+  out.set_late_fees_minor(LateFees(lines, taxes));
   return out;
 }
 
@@ -173,6 +190,7 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
                              "ON CONFLICT (account_id, item_id, meter, period_start) "
                              "DO UPDATE SET billed_minor = excluded.billed_minor")
                       .status());
+  RETURN_IF_ERROR(SaveDepositReturns(tx, drafts));
   if (charges.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const db::Result billed,
                    tx.Exec("UPDATE pending_charge c SET state = 2, document_id = u.d "

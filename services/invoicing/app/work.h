@@ -9,6 +9,9 @@
 
 namespace broadbill::invoicing {
 
+// The product class that no tax looks at.
+inline constexpr char kUntaxed[] = "none";
+
 // An account whose items stand on the document: the payer itself, or one it pays for.
 struct Part {
   const accounts::BillingSnapshot* snapshot = nullptr;

@@ -134,7 +134,8 @@ enum class LineKind {
   kOneTime,
   kLateFee,
   kCredit,
-  kRounding
+  kRounding,
+  kDeposit
 };
 
 struct Line {
