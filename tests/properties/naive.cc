@@ -94,7 +94,7 @@ const invoicing::Segment* SegmentOn(const invoicing::Item& item, CivilDay day) {
 // Days side by side in one period at the same price and under the same discounts.
 struct Run {
   const invoicing::Segment* segment = nullptr;
-  CivilDay period;
+  CivilDay era, period;
   std::vector<int64_t> indexes;  // of the days in their period
   int64_t of = 1;
   std::vector<const invoicing::Discount*> discounts;
@@ -204,11 +204,11 @@ NaiveBill BillNaively(const History& history, const DateSet& covered) {
         }
         const bool goes_on =
             !runs.empty() && out.served.Contains(day - 1) && runs.back().period == boundaries[i] &&
-            runs.back().of == boundaries[i + 1] - boundaries[i] &&
+            runs.back().era == *begin && runs.back().of == boundaries[i + 1] - boundaries[i] &&
             SamePrice(*runs.back().segment, segment) && runs.back().discounts == discounts;
         if (!goes_on) {
           runs.push_back(
-              {&segment, boundaries[i], {}, boundaries[i + 1] - boundaries[i], discounts});
+              {&segment, *begin, boundaries[i], {}, boundaries[i + 1] - boundaries[i], discounts});
         }
         runs.back().indexes.push_back(day - boundaries[i]);
         out.served.Add({day, day + 1});
