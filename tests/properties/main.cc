@@ -1,6 +1,6 @@
 // Thousands of random lives of a subscription, put to the domain.
 //
-//   broadbill_properties [--histories 6000] [--seed N]
+//   broadbill_properties [--histories 8000] [--seed N]
 
 #include <chrono>
 #include <cstdio>
@@ -30,7 +30,7 @@ History Shrink(History history) {
 }
 
 int Main(const serve::Args& args) {
-  const int64_t count = args.GetInt("histories", 6000);
+  const int64_t count = args.GetInt("histories", 8000);
   const auto seed =
       static_cast<uint64_t>(args.GetInt("seed", static_cast<int64_t>(std::random_device()())));
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));

@@ -31,6 +31,11 @@ AccountWork Start(const accounts::BillingSnapshot& snapshot, const accounts::Com
     return one;
   }
   one.exponent = *exponent;
+  if (std::string fault = FaultIn(snapshot); !fault.empty()) {
+    one.draft.problems.push_back({pb::RunException::INVALID_DATA, std::move(fault)});
+    one.failed = true;
+    return one;
+  }
   for (const auto& item : snapshot.items()) one.items.push_back(ToItem(item, snapshot.discounts()));
   return one;
 }
@@ -41,6 +46,14 @@ void BillItems(const CoverageMap& coverage, CivilDay as_of, AccountWork& one) {
   const int ahead = one.snapshot->bill_ahead_days();
   for (const Item& item : one.items) {
     const auto state = coverage.find(item.item_id);
+    if (state != coverage.end() && !state->second.sound) {
+      // Billed by what it says, days would be charged or given back twice.
+      one.draft.problems.push_back(
+          {pb::RunException::INVALID_DATA,
+           "the coverage of " + item.item_id.ToText("sub") + " contradicts itself"});
+      one.failed = true;
+      continue;
+    }
     auto bill =
         BillItem(item, one.schedules, state == coverage.end() ? kNone : state->second.pieces, as_of,
                  ahead, one.exponent);

@@ -416,7 +416,7 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
       response.set_open(response.open() + 1);
       continue;
     }
-    RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& write) -> absl::Status {
+    const absl::Status billed = db::RunTx(*pool_, [&](db::Tx& write) -> absl::Status {
       RETURN_IF_ERROR(SaveDrafts(write, drafts));
       RETURN_IF_ERROR(write
                           .Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND "
@@ -431,7 +431,12 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
       RETURN_IF_ERROR(
           PostDocuments(write, documents, date, PostingDate::kEarliest, clock_.Now(), events));
       return db::AppendFeed(write, events, clock_.Now());
-    }));
+    });
+    if (!billed.ok()) {
+      if (IsTransient(billed)) return billed;
+      response.set_open(response.open() + 1);  // refused again
+      continue;
+    }
     db::SignalFeed("invoicing");
     response.set_resolved(response.resolved() + 1);
   }

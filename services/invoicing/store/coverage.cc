@@ -136,12 +136,17 @@ std::vector<Piece> DecodePieces(std::string_view bytes) {
 
 absl::StatusOr<CoverageMap> LoadCoverage(db::Tx& tx, const std::vector<Uuid>& account_ids) {
   ASSIGN_OR_RETURN(const db::Result rows,
-                   tx.Exec("SELECT item_id, version, pieces FROM item_coverage "
+                   tx.Exec("SELECT item_id, version, pieces, covered_days FROM item_coverage "
                            "WHERE account_id = ANY($1)",
                            account_ids));
   CoverageMap out;
   for (int i = 0; i < rows.size(); ++i) {
-    out[rows.Get<Uuid>(i, 0)] = {rows.Get<int64_t>(i, 1), DecodePieces(rows.Raw(i, 2))};
+    Coverage one{rows.Get<int64_t>(i, 1), DecodePieces(rows.Raw(i, 2))};
+    const int64_t days = rows.Get<int64_t>(i, 3);
+    int64_t sum = 0;
+    for (const Piece& piece : one.pieces) sum += piece.days.days();
+    one.sound = sum == days && CoveredDays(one.pieces).days() == days;
+    out[rows.Get<Uuid>(i, 0)] = std::move(one);
   }
   return out;
 }

@@ -12,6 +12,7 @@ namespace broadbill::invoicing {
 struct Coverage {
   int64_t version = 0;  // 0: no row yet
   std::vector<Piece> pieces;
+  bool sound = true;  // false: the pieces are not the days that the row counts
 };
 
 struct CoverageUpdate {

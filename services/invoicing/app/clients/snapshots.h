@@ -19,6 +19,10 @@ namespace accounts = broadbill::accounts::v1;
 absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
     rpc::Channel& channel, const std::vector<Uuid>& account_ids);
 
+// Why the account cannot be billed, in one sentence naming the item: no price in its currency,
+// contradicting dates, numbers that are none. "" when it can.
+std::string FaultIn(const accounts::BillingSnapshot& in);
+
 Item ToItem(
     const accounts::SnapshotItem& in,
     const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& account_discounts);
