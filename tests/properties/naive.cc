@@ -144,6 +144,25 @@ int64_t NetOf(const Run& run, int exponent) {
   return net;
 }
 
+// The era that begins on a day goes on to the next cut, due or not.
+CivilDay EraEnd(const invoicing::Item& item, const invoicing::Schedules& schedules,
+                CivilDay begin) {
+  CivilDay to = item.segments.back().days.end;
+  for (const auto& cycle : schedules.cycle_days) {
+    if (cycle.from > begin && cycle.from < to && SegmentOn(item, cycle.from) != nullptr &&
+        SegmentOn(item, cycle.from)->terms.recurrence.days == 0) {
+      to = cycle.from;
+    }
+  }
+  for (size_t i = 1; i < item.segments.size(); ++i) {
+    const CivilDay at = item.segments[i].days.start;
+    const bool other =
+        !(item.segments[i].terms.recurrence == item.segments[i - 1].terms.recurrence);
+    if (other && at > begin) to = std::min(to, at);
+  }
+  return to;
+}
+
 }  // namespace
 
 NaiveBill BillNaively(const History& history, const DateSet& covered) {
@@ -164,20 +183,7 @@ NaiveBill BillNaively(const History& history, const DateSet& covered) {
     }
   }
   for (auto begin = begins.begin(); begin != begins.end(); ++begin) {
-    // The era goes on to the next cut, known or not.
-    CivilDay to = item.segments.back().days.end;
-    for (const auto& cycle : schedules.cycle_days) {
-      if (cycle.from > *begin && cycle.from < to && SegmentOn(item, cycle.from) != nullptr &&
-          SegmentOn(item, cycle.from)->terms.recurrence.days == 0) {
-        to = cycle.from;
-      }
-    }
-    for (size_t i = 1; i < item.segments.size(); ++i) {
-      const CivilDay at = item.segments[i].days.start;
-      const bool other =
-          !(item.segments[i].terms.recurrence == item.segments[i - 1].terms.recurrence);
-      if (other && at > *begin) to = std::min(to, at);
-    }
+    const CivilDay to = EraEnd(item, schedules, *begin);
     const Recurrence& recurrence = SegmentOn(item, *begin)->terms.recurrence;
     int cycle_day = history.cycle_day;
     for (const auto& cycle : schedules.cycle_days) {
