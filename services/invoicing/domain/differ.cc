@@ -212,7 +212,7 @@ class LineMaker {
         if (discount.id == key.first && discount.label == key.second) return {&piece, &discount};
       }
     }
-    return {nullptr, nullptr};  // a rest comes from a piece of that side
+    return {nullptr, nullptr};
   }
 
   Line LineFor(const Piece& piece, const DateInterval& days, int64_t amount, bool credit) const {
