@@ -77,7 +77,7 @@ std::string PhaseAfter(const std::string& point) {
 rpc::Context Caller() {
   rpc::Context out;
   out.principal = {"user:faults", {"*"}, ""};
-  out.deadline = absl::Now() + absl::Minutes(2);
+  out.deadline = absl::Now() + absl::Minutes(30);
   return out;
 }
 

@@ -46,6 +46,7 @@ void BillItems(const CoverageMap& coverage, CivilDay as_of, AccountWork& one) {
   const int ahead = one.snapshot->bill_ahead_days();
   for (const Item& item : one.items) {
     const auto state = coverage.find(item.item_id);
+    one.covered.push_back(state == coverage.end() ? DateSet() : CoveredDays(state->second.pieces));
     if (state != coverage.end() && !state->second.sound) {
       // Billed by what it says, days would be charged or given back twice.
       one.draft.problems.push_back(
@@ -114,10 +115,15 @@ void AddCharge(const ChargeRow& charge, AccountWork& one) {
 // Corrections, late usage and fees in the middle of a cycle wait for the next cycle invoice, unless
 // none falls due soon.
 bool MayWait(const AccountWork& one, CivilDay as_of) {
-  return !one.due && std::any_of(one.items.begin(), one.items.end(), [&](const Item& item) {
-    return NextDue(item, one.schedules, DateSet(), as_of, one.snapshot->bill_ahead_days(), kSoon)
-        .has_value();
-  });
+  if (one.due) return false;
+  for (size_t i = 0; i < one.items.size(); ++i) {
+    // Days that are covered make no invoice of their own: a year that was billed and became months
+    // must not wait for its end.
+    const auto next = NextDue(one.items[i], one.schedules, one.covered[i], as_of,
+                              one.snapshot->bill_ahead_days(), kSoon);
+    if (next.has_value()) return true;
+  }
+  return false;
 }
 
 LineRow ToRow(const Line& line, const DocumentRow& document, int32_t position, const Uuid& id) {

@@ -14,7 +14,8 @@ struct AccountWork {
   Draft draft;
   Schedules schedules;
   std::vector<Item> items;
-  std::vector<ItemBill> bills;  // by item
+  std::vector<ItemBill> bills;   // by item
+  std::vector<DateSet> covered;  // by item, before this bill
   std::vector<Line> recurring, charges, usage;
   std::vector<int> recurring_item;  // index into draft.coverage of each recurring line
   int exponent = 2;
