@@ -1,7 +1,11 @@
 // Kills `broadbill serve` while it bills and compares what comes out with an undisturbed run.
 //
-//   broadbill_faults --program build/dev/bin/broadbill [--accounts 600] [--random 20] [--seed N]
-//                    [--data DIR]
+//   broadbill_faults --program build/dev/bin/broadbill [--accounts 600] [--random 20] [--restarts
+//   4]
+//                    [--per-month 8] [--points 1] [--seed N] [--data DIR]
+//
+// Of the random kills --restarts find PostgreSQL crashed as well, in turns with the program and a
+// moment before it. --points 0 leaves the kills at named points out.
 
 #include <unistd.h>
 
@@ -54,12 +58,18 @@ CivilDay Month(int index) {
 
 class Faults {
  public:
-  Faults(Trial& trial, uint64_t seed, int random_kills)
-      : trial_(trial), random_(seed), random_kills_(random_kills) {}
+  struct Options {
+    int random = 20;
+    int restarts = 4;
+    size_t per_month = 8;
+    bool points = true;
+  };
+  Faults(Trial& trial, uint64_t seed, const Options& options)
+      : trial_(trial), random_(seed), random_kills_(options.random), options_(options) {}
 
   bool Run(int64_t accounts) {
-    return Step("load", trial_.Load(accounts)) && Undisturbed() && AtRandom() && AtPoints() &&
-           Summary();
+    return Step("load", trial_.Load(accounts)) && Undisturbed() && AtRandom() &&
+           (!options_.points || AtPoints()) && Summary();
   }
 
  private:
@@ -106,6 +116,7 @@ class Faults {
     for (KillReport& kill : kills) {
       kill.result = differences.empty() && sound ? "identical" : "DIFFERS";
       ++hits_[kill.phase];
+      crashes_ += absl::StrContains(kill.how, "PostgreSQL") ? 1 : 0;
       std::printf("%4d  %-42s %-38s %6.2f  %s%s%s\n", ++count_, kill.how.c_str(),
                   kill.phase.c_str(), kill.recovery_seconds, kill.result.c_str(),
                   kill.elsewhere.empty() ? "" : "; elsewhere: ", kill.elsewhere.c_str());
@@ -126,6 +137,14 @@ class Faults {
         std::count_if(kills.begin(), kills.end(), [](const auto& kill) { return kill.billing; }));
   }
 
+  // Spread over the random kills: every few of them PostgreSQL goes too.
+  Trial::Kill::Postgres Postgres(int kill) const {
+    const int before = kill * options_.restarts / std::max(1, random_kills_);
+    const int after = (kill + 1) * options_.restarts / std::max(1, random_kills_);
+    if (before == after) return Trial::Kill::Postgres::kStays;
+    return after % 2 == 0 ? Trial::Kill::Postgres::kRestarts : Trial::Kill::Postgres::kDiesToo;
+  }
+
   // Kills at random moments, some to a month, until there were enough.
   bool AtRandom() {
     if (random_kills_ == 0) return true;
@@ -137,9 +156,12 @@ class Faults {
       for (int month = 0; month < kMonths && left > 0; ++month) {
         std::vector<KillReport> kills;
         const auto next = [&](Trial::Kill& kill) {
-          if (Billing(kills) >= left || kills.size() >= kPerMonth) return false;
+          const int billed = Billing(kills);
+          if (billed >= left || kills.size() >= options_.per_month) return false;
           // Short enough that most lives end before the month is billed.
-          kill.after = absl::Seconds(std::uniform_real_distribution<>(0, seconds_ * 0.6)(random_));
+          const double longest = seconds_ * 5 / static_cast<double>(options_.per_month);
+          kill.after = absl::Seconds(std::uniform_real_distribution<>(0, longest)(random_));
+          kill.postgres = Postgres(random_kills_ - left + billed);
           return true;
         };
         if (!Step("disturbed run", trial_.BillMonth(Month(month), next, kills))) return false;
@@ -174,20 +196,23 @@ class Faults {
   }
 
   bool Summary() {
-    std::printf("\n%d kills, all states identical to the undisturbed run; by phase:\n", count_);
+    std::printf(
+        "\n%d kills, PostgreSQL crashed in %d of them, all states identical to the undisturbed "
+        "run; by phase:\n",
+        count_, crashes_);
     for (const auto& [phase, hits] : hits_) std::printf("%4d  %s\n", hits, phase.c_str());
     return true;
   }
 
   static constexpr int kMonths = 4;
-  static constexpr size_t kPerMonth = 8;
 
   Trial& trial_;
   std::mt19937_64 random_;
   const int random_kills_;
+  const Options options_;
   double seconds_ = 0;
   std::vector<State> expected_;
-  int count_ = 0;
+  int count_ = 0, crashes_ = 0;
   std::map<std::string, int> hits_;
 };
 
@@ -199,9 +224,16 @@ int Main(const serve::Args& args) {
   std::printf("seed %llu, data in %s\n", static_cast<unsigned long long>(seed), data.c_str());
   bool ok = false;
   {
-    Trial trial(args.Get("program", "build/dev/bin/broadbill"), data);
-    Faults faults(trial, seed, static_cast<int>(args.GetInt("random", 20)));
-    ok = faults.Run(args.GetInt("accounts", 600));
+    const int64_t accounts = args.GetInt("accounts", 600);
+    Trial trial(args.Get("program", "build/dev/bin/broadbill"), data,
+                absl::Minutes(3) + absl::Milliseconds(30) * accounts);
+    Faults::Options options;
+    options.random = static_cast<int>(args.GetInt("random", 20));
+    options.restarts = static_cast<int>(args.GetInt("restarts", 4));
+    options.per_month = static_cast<size_t>(args.GetInt("per-month", 8));
+    options.points = args.GetInt("points", 1) != 0;
+    Faults faults(trial, seed, options);
+    ok = faults.Run(accounts);
   }
   std::error_code ec;
   if (ok && own) std::filesystem::remove_all(data, ec);

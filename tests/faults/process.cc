@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,8 +10,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/status/error.h"
+#include "libs/status/macros.h"
 
 extern char** environ;  // NOLINT: POSIX
 
@@ -37,6 +40,14 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   for (std::string& text : strings) out.push_back(text.data());
   out.push_back(nullptr);
   return out;
+}
+
+// A child of a process that was killed may wait to be reaped.
+bool IsDefunct(pid_t pid) {
+  std::ifstream in(absl::StrCat("/proc/", pid, "/stat"));
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const size_t end = text.rfind(')');
+  return end != std::string::npos && end + 2 < text.size() && text[end + 2] == 'Z';
 }
 
 }  // namespace
@@ -95,6 +106,67 @@ void Process::Stop() {
   kill(pid_, SIGTERM);
   waitpid(pid_, nullptr, 0);
   pid_ = 0;
+}
+
+absl::Status CrashPostgres(const std::string& data_dir) {
+  std::ifstream in(data_dir + "/postgresql/postmaster.pid");
+  pid_t pid = 0;
+  if (!(in >> pid) || pid <= 0) return UnavailableError("POSTGRES", "no postmaster of " + data_dir);
+  // Immediate: every backend quits without writing anything more, the postmaster after them.
+  kill(pid, SIGQUIT);
+  const absl::Time deadline = absl::Now() + kStartTimeout;
+  while (kill(pid, 0) == 0 && !IsDefunct(pid)) {
+    if (absl::Now() > deadline) return UnavailableError("POSTGRES", "PostgreSQL does not die");
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RestartPostgres(const std::string& data_dir) {
+  RETURN_IF_ERROR(CrashPostgres(data_dir));
+  // Its folder belongs to the user it ran as.
+  struct stat folder {};
+  const std::string cluster = data_dir + "/postgresql";
+  if (stat(cluster.c_str(), &folder) != 0) return UnavailableError("POSTGRES", "no " + cluster);
+  std::string bin;
+  for (const char* version : {"15", "16", "17", "18"}) {
+    const std::string dir = absl::StrCat("/usr/lib/postgresql/", version, "/bin");
+    if (fs::exists(dir + "/pg_ctl")) bin = dir;
+  }
+  std::vector<std::string> args = {bin + "/pg_ctl",
+                                   "-D",
+                                   cluster,
+                                   "-w",
+                                   "-t",
+                                   "60",
+                                   "-l",
+                                   data_dir + "/postgresql-restarted.log",
+                                   "start"};
+  if (getuid() == 0) {
+    const std::vector<std::string> as = {"/usr/bin/setpriv",
+                                         absl::StrCat("--reuid=", folder.st_uid),
+                                         absl::StrCat("--regid=", folder.st_gid), "--clear-groups"};
+    args.insert(args.begin(), as.begin(), as.end());
+    // pg_ctl's log is written as that user.
+    std::ofstream(data_dir + "/postgresql-restarted.log", std::ios::app).close();
+    const std::string log = data_dir + "/postgresql-restarted.log";
+    if (chown(log.c_str(), folder.st_uid, folder.st_gid) != 0) {
+      return UnavailableError("POSTGRES", "cannot own " + log);
+    }
+  }
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&files, 1, 2);
+  pid_t pid = 0;
+  const int error =
+      posix_spawn(&pid, args[0].c_str(), &files, nullptr, Pointers(args).data(), environ);
+  posix_spawn_file_actions_destroy(&files);
+  int status = 0;
+  const bool ended = error == 0 && waitpid(pid, &status, 0) == pid;
+  const bool ok = ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return ok ? absl::OkStatus() : UnavailableError("POSTGRES", "PostgreSQL does not come back");
 }
 
 std::vector<Passing> ReadLog(const std::string& path) {

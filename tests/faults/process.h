@@ -42,6 +42,11 @@ class Process {
   absl::Time started_;
 };
 
+// The private PostgreSQL of a data folder. It dies as in a crash: at once, its children with it.
+absl::Status CrashPostgres(const std::string& data_dir);
+// Starts it again with the command line it had, and waits until it has recovered.
+absl::Status RestartPostgres(const std::string& data_dir);
+
 // The points passed so far.
 struct Passing {
   absl::Time at;

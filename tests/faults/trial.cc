@@ -30,7 +30,6 @@ namespace fs = std::filesystem;
 namespace invoicing = broadbill::invoicing::v1;
 namespace payments = broadbill::payments::v1;
 
-constexpr absl::Duration kMonthTimeout = absl::Minutes(3);
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
 
 absl::Status Died() { return UnavailableError("DIED", "the program was killed"); }
@@ -78,22 +77,17 @@ std::string PhaseAfter(const std::string& point) {
 rpc::Context Caller() {
   rpc::Context out;
   out.principal = {"user:faults", {"*"}, ""};
-  out.deadline = absl::Now() + absl::Minutes(2);
+  out.deadline = absl::Now() + absl::Minutes(30);
   return out;
 }
 
-// Kills the process some time after it came up, unless disarmed before.
+// Kills the process some time after it came up, unless disarmed before; PostgreSQL too, where
+// asked.
 class Killer {
  public:
-  Killer(Process& process, absl::Duration after) {
-    if (after == absl::InfiniteDuration()) return;
-    thread_ = std::thread([this, &process, after] {
-      absl::MutexLock lock(&mutex_);
-      const bool disarmed = mutex_.AwaitWithTimeout(absl::Condition(&disarmed_), after);
-      if (disarmed) return;
-      fired_ = true;
-      process.SendKill();
-    });
+  Killer(Process& process, const Trial::Kill& kill, std::string data_dir)
+      : process_(process), kill_(kill), data_dir_(std::move(data_dir)) {
+    if (kill.after != absl::InfiniteDuration()) thread_ = std::thread([this] { Run(); });
   }
   ~Killer() { Disarm(); }
   // Whether it killed.
@@ -106,18 +100,41 @@ class Killer {
     thread_.join();
     return fired_;
   }
+  const absl::Status& status() const { return status_; }
 
  private:
+  bool Wait(absl::Duration time) {
+    absl::MutexLock lock(&mutex_);
+    return !mutex_.AwaitWithTimeout(absl::Condition(&disarmed_), time);
+  }
+
+  void Run() {
+    const bool restarts = kill_.postgres == Trial::Kill::Postgres::kRestarts;
+    if (restarts) {
+      if (!Wait(kill_.after / 2)) return;
+      status_ = RestartPostgres(data_dir_);
+      if (!status_.ok()) return;
+    }
+    if (!Wait(restarts ? kill_.after / 2 : kill_.after)) return;
+    fired_ = true;
+    process_.SendKill();
+    if (kill_.postgres == Trial::Kill::Postgres::kDiesToo) status_ = CrashPostgres(data_dir_);
+  }
+
+  Process& process_;
+  const Trial::Kill kill_;
+  const std::string data_dir_;
   absl::Mutex mutex_;
   bool disarmed_ = false;
   bool fired_ = false;
+  absl::Status status_;
   std::thread thread_;
 };
 
 }  // namespace
 
-Trial::Trial(std::string program, std::string data_dir)
-    : program_(std::move(program)), data_dir_(std::move(data_dir)) {
+Trial::Trial(std::string program, std::string data_dir, absl::Duration patience)
+    : program_(std::move(program)), data_dir_(std::move(data_dir)), patience_(patience) {
   fs::create_directories(data_dir_ + "/input");
   // PostgreSQL runs as another user when we are root and must get in.
   chmod(data_dir_.c_str(), 0755);
@@ -126,8 +143,10 @@ Trial::Trial(std::string program, std::string data_dir)
 Trial::~Trial() {
   pool_.reset();
   channel_.reset();
-  // A last start that ends in order takes the private servers down with it.
-  if (!process_.alive()) StartProcess(CivilDay(2026, 3, 1), "").IgnoreError();
+  // A last start adopts the private servers, a PostgreSQL that was restarted under the program
+  // included, and its end in order takes them down with it.
+  process_.Kill();
+  StartProcess(CivilDay(2026, 3, 1), "").IgnoreError();
   process_.Stop();
 }
 
@@ -242,7 +261,7 @@ absl::Status Trial::OrDied(const absl::Status& status) {
 absl::Status Trial::WaitBilled(const std::string& run_id) {
   invoicing::GetBillRunRequest request;
   request.set_bill_run_id(run_id);
-  const absl::Time deadline = absl::Now() + kMonthTimeout;
+  const absl::Time deadline = absl::Now() + patience_;
   while (absl::Now() < deadline) {
     if (!process_.alive()) return Died();
     const auto run = channel_->Call<invoicing::BillRun>(
@@ -255,7 +274,7 @@ absl::Status Trial::WaitBilled(const std::string& run_id) {
 }
 
 absl::Status Trial::WaitCaughtUp() {
-  const absl::Time deadline = absl::Now() + kMonthTimeout;
+  const absl::Time deadline = absl::Now() + patience_;
   // Applying an event may append another: quiet twice in a row.
   for (int quiet = 0; quiet < 2;) {
     if (!process_.alive()) return Died();
@@ -307,10 +326,23 @@ absl::Status Trial::Advance(CivilDay as_of, Progress& progress) {
   return absl::OkStatus();
 }
 
+absl::Status Trial::AdvanceThroughRestart(CivilDay as_of, Progress& progress) {
+  const absl::Time deadline = absl::Now() + patience_;
+  while (true) {
+    absl::Status status = Advance(as_of, progress);
+    const bool again = status.code() == absl::StatusCode::kUnavailable ||
+                       status.code() == absl::StatusCode::kAborted;
+    if (status.ok() || !again || !process_.alive() || absl::Now() > deadline) return status;
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+}
+
 KillReport Trial::Report(const Kill& kill) const {
   KillReport out;
   out.how = kill.point.empty() ? absl::StrFormat("after %.3f s", absl::ToDoubleSeconds(kill.after))
                                : kill.point;
+  if (kill.postgres == Kill::Postgres::kDiesToo) out.how += ", PostgreSQL with it";
+  if (kill.postgres == Kill::Postgres::kRestarts) out.how += ", PostgreSQL before";
   const std::vector<Passing> passed = ReadLog(absl::StrCat(data_dir_, "/points-", starts_));
   const std::string last = passed.empty() ? "" : passed.back().point;
   out.phase = PhaseAfter(kill.point.empty() ? last : kill.point.substr(0, kill.point.find(':')));
@@ -347,9 +379,10 @@ absl::Status Trial::BillMonth(CivilDay as_of, const NextKill& next,
     absl::Status status = StartProcess(as_of, kill.point);
     const absl::Time up = absl::Now();
     {
-      Killer killer(process_, disturbed ? kill.after : absl::InfiniteDuration());
-      if (status.ok()) status = Advance(as_of, progress);
+      Killer killer(process_, disturbed ? kill : Kill(), data_dir_);
+      if (status.ok()) status = AdvanceThroughRestart(as_of, progress);
       if (killer.Disarm()) status = OrDied(Died());
+      RETURN_IF_ERROR(killer.status());
     }
     if (!status.ok() && process_.alive()) return status;
     const absl::Time recovered = status.ok() ? std::min(FirstCommit(), absl::Now()) : FirstCommit();
@@ -363,7 +396,7 @@ absl::Status Trial::BillMonth(CivilDay as_of, const NextKill& next,
       kills.push_back(Report(kill));
       kills.back().billing = !progress.collecting;
       if (progress.collecting) kills.back().phase = "collecting payments";
-      if (absl::Now() - begin < kMonthTimeout) continue;
+      if (absl::Now() - begin < patience_) continue;
       return DeadlineExceededError("BILL_RUN", "the month took too long");
     }
     if (!again && !disturbed) undisturbed_ = progress.billed_at - up;

@@ -29,7 +29,8 @@ struct KillReport {
 
 class Trial {
  public:
-  Trial(std::string program, std::string data_dir);
+  // `patience` is how long a month may take.
+  Trial(std::string program, std::string data_dir, absl::Duration patience);
   ~Trial();
 
   // Loads `accounts` customers of the demo's provider with their changes, discounts, usage, calls
@@ -43,6 +44,8 @@ class Trial {
   struct Kill {
     absl::Duration after = absl::InfiniteDuration();  // of being up
     std::string point;                                // or "point:n"
+    // PostgreSQL crashes as well: with the program, or before it, and comes back under it.
+    enum class Postgres { kStays, kDiesToo, kRestarts } postgres = Postgres::kStays;
   };
   using NextKill = std::function<bool(Kill&)>;
 
@@ -74,6 +77,8 @@ class Trial {
                                                            const std::string& request_id);
   absl::Status Bill(CivilDay as_of, const std::string& request_id, Run& run);
   absl::Status OrDied(const absl::Status& status);
+  // Advance again and again while the program lives and finds its database gone for a moment.
+  absl::Status AdvanceThroughRestart(CivilDay as_of, Progress& progress);
   absl::Status WaitBilled(const std::string& run_id);
   absl::Status WaitCaughtUp();
   KillReport Report(const Kill& kill) const;
@@ -82,6 +87,7 @@ class Trial {
   absl::Status OpenPool();
 
   const std::string program_, data_dir_;
+  const absl::Duration patience_;
   Process process_;
   std::shared_ptr<rpc::Channel> channel_;
   std::shared_ptr<db::Pool> pool_;

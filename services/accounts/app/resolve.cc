@@ -28,7 +28,8 @@ PriceBook BookOf(const pb::Plan& plan) {
   return out;
 }
 
-void SetTerms(const Segment& segment, const Bundle& bundle, const pb::Plan& plan, pb::Terms* out) {
+void SetTerms(const Segment& segment, const Bundle& bundle, const pb::Plan& plan,
+              const AccountRow& account, pb::Terms* out) {
   out->set_plan_id(plan.plan_id());
   out->set_plan_code(plan.code());
   out->set_description(bundle.row.description.empty() ? plan.name() : bundle.row.description);
@@ -41,7 +42,11 @@ void SetTerms(const Segment& segment, const Bundle& bundle, const pb::Plan& plan
     out->mutable_recurrence()->set_months(bundle.row.months);
     out->mutable_recurrence()->set_days(bundle.row.days);
   }
-  *out->mutable_price() = convert::ToProto(segment.price);
+  // Without a price in the account's currency there is none: it must not be billed at zero.
+  const bool priced = segment.overridden || plan.prices_size() > 0;
+  if (priced && plan.currency_code() == account.currency) {
+    *out->mutable_price() = convert::ToProto(segment.price);
+  }
   *out->mutable_quantity() = convert::ToProto(segment.quantity);
   *out->mutable_proration() = plan.proration();
   *out->mutable_suspension() = plan.suspension();
@@ -338,7 +343,7 @@ pb::SnapshotItem ToSnapshot(const Bundle& bundle, const Plans& plans, const Acco
     }
     to->set_cause(static_cast<pb::Segment::Cause>(segment.cause));
     to->set_suspended(segment.suspended);
-    SetTerms(segment, bundle, *plan, to->mutable_terms());
+    SetTerms(segment, bundle, *plan, account, to->mutable_terms());
     if (!segment.location_id.IsNil()) {
       to->set_location_id(segment.location_id.ToText("loc"));
       out.set_location_id(to->location_id());

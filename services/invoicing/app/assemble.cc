@@ -52,10 +52,18 @@ absl::StatusOr<AccountWork> Start(const accounts::BillingSnapshot& snapshot,
   }
   one.exponent = *exponent;
   if (!snapshot.parent_account_id().empty()) return one;  // stands on its payer's document
+  if (std::string fault = FaultIn(snapshot); !fault.empty()) {
+    Fail(std::move(fault), one);
+    return one;
+  }
   RETURN_IF_ERROR(AddPart(snapshot, one.exponent, one.parts));
   for (const accounts::BillingSnapshot& child : snapshot.children()) {
     if (child.currency_code() != snapshot.currency_code()) {
       Fail("account " + child.account_number() + " has another currency than its payer", one);
+      return one;
+    }
+    if (std::string fault = FaultIn(child); !fault.empty()) {
+      Fail(std::move(fault), one);
       return one;
     }
     RETURN_IF_ERROR(AddPart(child, one.exponent, one.parts));
@@ -73,6 +81,11 @@ void BillItems(const CoverageMap& coverage, CivilDay as_of, const Part& part, Ac
   for (const Item& item : part.items) {
     const auto state = coverage.find(item.item_id);
     const Coverage& found = state == coverage.end() ? kNone : state->second;
+    // Billed by what it says, days would be charged or given back twice.
+    if (!found.sound) {
+      Fail("the coverage of " + item.item_id.ToText("sub") + " contradicts itself", one);
+      return;
+    }
     covered.push_back(&found.pieces);
     versions.push_back(found.version);
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -384,17 +385,15 @@ absl::StatusOr<pb::ListRunExceptionsResponse> InvoicingApp::ListRunExceptions(
 absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
     const rpc::Context&, const pb::RetryRunExceptionsRequest& request) {
   // Held drafts are voided (their coverage is released) and the accounts are billed again.
-  std::vector<Uuid> accounts_left;
+  std::set<Uuid> accounts_left;
   RunRow run;
   {
     ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
     ASSIGN_OR_RETURN(run, FindRun(tx, request.bill_run_id()));
     ASSIGN_OR_RETURN(const auto rows,
                      db::Select<ExceptionRow>(tx, "WHERE run_id = $1 AND state = 1", run.run_id));
-    for (const ExceptionRow& row : rows) accounts_left.push_back(row.account_id);
+    for (const ExceptionRow& row : rows) accounts_left.insert(row.account_id);
   }
-  std::sort(accounts_left.begin(), accounts_left.end());
-  accounts_left.erase(std::unique(accounts_left.begin(), accounts_left.end()), accounts_left.end());
   pb::RetryRunExceptionsResponse response;
   for (const Uuid& account : accounts_left) {
     if (request.release()) {
@@ -416,7 +415,7 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
       response.set_open(response.open() + 1);
       continue;
     }
-    RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& write) -> absl::Status {
+    const absl::Status billed = db::RunTx(*pool_, [&](db::Tx& write) -> absl::Status {
       RETURN_IF_ERROR(SaveDrafts(write, drafts));
       RETURN_IF_ERROR(write
                           .Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND "
@@ -433,7 +432,12 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
       RETURN_IF_ERROR(
           PostDocuments(write, documents, date, PostingDate::kEarliest, clock_.Now(), events));
       return db::AppendFeed(write, events, clock_.Now());
-    }));
+    });
+    if (!billed.ok()) {
+      if (IsTransient(billed)) return billed;
+      response.set_open(response.open() + 1);  // refused again
+      continue;
+    }
     db::SignalFeed("invoicing");
     response.set_resolved(response.resolved() + 1);
   }

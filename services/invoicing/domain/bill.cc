@@ -62,10 +62,14 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
     // What is covered beyond the horizon (by a run of a later date) stays as it is unless the item
     // ended there.
     const auto same = std::find_if(wanted.begin(), wanted.end(), [&](const Wanted& one) {
-      return one.base.start == piece.base.start;
+      return one.base == piece.base && one.stretch->key == piece.terms_key;
     });
     const bool beyond = same == wanted.end() ? piece.base.start > last_start : !same->due;
-    if (beyond && piece.days.end <= end) {
+    // A new schedule may have put another period over it.
+    const bool taken = std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& one) {
+      return one.due && !one.days.Intersect(piece.days).empty();
+    });
+    if (beyond && !taken && piece.days.end <= end) {
       out.pieces.push_back(piece);
     } else {
       GroupOf(piece.base, piece.terms_key, groups).before.push_back(piece);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "libs/money/money.h"
@@ -64,19 +65,63 @@ class LineMaker {
   LineMaker(const Item& item, int exponent, ItemBill& out)
       : item_(item), exponent_(exponent), out_(out), first_(out.lines.size()) {}
 
-  absl::Status Make(const std::vector<Piece>& before, const std::vector<Piece>& now) {
+  // Whether the days that stay keep their lines; else all of `before` is credited and all of `now`
+  // charged anew.
+  absl::StatusOr<bool> Make(const std::vector<Piece>& before, const std::vector<Piece>& now) {
     rest_ = Difference(before, now);
     const DateSet had = CoveredDays(before);
     const DateSet want = CoveredDays(now);
     for (const Piece& piece : before) RETURN_IF_ERROR(AddMissing(piece, want, true));
     for (const Piece& piece : now) RETURN_IF_ERROR(AddMissing(piece, had, false));
-    SettleValue(before, now);
+    const bool keeps = SettleValue(want);
+    if (!keeps) {
+      out_.lines.resize(first_);
+      made_.clear();
+      rest_ = Difference(before, now);
+      for (const Piece& piece : before) RETURN_IF_ERROR(AddLine(piece, piece.days, true));
+      for (const Piece& piece : now) RETURN_IF_ERROR(AddLine(piece, piece.days, false));
+    }
     SettleDiscounts(before, now);
-    DropEmptyCredits();
-    return absl::OkStatus();
+    return keeps;
+  }
+
+  // Nothing is given back: no line says so.
+  void DropEmptyCredits() {
+    for (size_t i = out_.lines.size(); i-- > first_;) {
+      const Line& line = out_.lines[i];
+      const auto at = static_cast<int>(i);
+      const bool parent = std::any_of(out_.lines.begin(), out_.lines.end(),
+                                      [&](const Line& other) { return other.parent == at; });
+      if (line.amount != 0 || line.kind == LineKind::kRecurring || parent) continue;
+      out_.lines.erase(out_.lines.begin() + at);
+      for (Line& other : out_.lines) other.parent -= other.parent > at ? 1 : 0;
+    }
+  }
+
+  // What is left of the line of a covered piece, after the credits made here.
+  int64_t Standing(const Piece& old) const {
+    int64_t out = old.value;
+    for (const Made& one : made_) {
+      if (one.piece == &old && one.credit) out += out_.lines[one.line].amount;
+    }
+    return out;
+  }
+
+  // The line that charges these days of a piece.
+  size_t LineOf(const Piece& piece, const DateInterval& days) const {
+    const auto found = std::find_if(made_.begin(), made_.end(), [&](const Made& one) {
+      return !one.credit && one.piece == &piece && out_.lines[one.line].days == days;
+    });
+    return found->line;
   }
 
  private:
+  struct Made {
+    size_t line;
+    const Piece* piece;
+    bool credit;
+  };
+
   // A line for every stretch of the piece's days that the other side does not have.
   absl::Status AddMissing(const Piece& piece, const DateSet& others, bool credit) {
     DateSet missing;
@@ -92,7 +137,8 @@ class LineMaker {
     ASSIGN_OR_RETURN(const Piece part, PartOf(piece, days));
     const int64_t sign = credit ? -1 : 1;
     const auto parent = static_cast<int>(out_.lines.size());
-    out_.lines.push_back(LineOf(piece, days, sign * part.value, credit));
+    made_.push_back({out_.lines.size(), &piece, credit});
+    out_.lines.push_back(LineFor(piece, days, sign * part.value, credit));
     rest_.value -= sign * part.value;
     for (const DiscountValue& discount : part.discounts) {
       if (discount.value == 0) continue;
@@ -104,23 +150,25 @@ class LineMaker {
   }
 
   // Whatever the lines do not add up to (methods "full" and "none", changed settings) goes on a
-  // line of the same direction, or on one of its own.
-  void SettleValue(const std::vector<Piece>& before, const std::vector<Piece>& now) {
-    if (rest_.value == 0) return;
-    for (size_t i = first_; i < out_.lines.size(); ++i) {
-      Line& line = out_.lines[i];
-      if (line.kind == LineKind::kDiscount) continue;
+  // line of the same direction that keeps within what it charges or corrects.
+  bool SettleValue(const DateSet& want) {
+    if (rest_.value == 0) return true;
+    for (const Made& one : made_) {
+      Line& line = out_.lines[one.line];
       const int64_t amount = line.amount + rest_.value;
-      if (line.kind == LineKind::kCredit ? amount > 0 : amount < 0) continue;
+      if (one.credit) {
+        // Of a line that stays in part.
+        const bool stays = !want.Intersect(one.piece->days).empty();
+        if (!stays || amount > 0 || Standing(*one.piece) + rest_.value < 0) continue;
+      } else if (amount < 0) {
+        continue;
+      }
       line.amount = amount;
+      rest_.value = 0;
       absl::StrAppend(&line.derivation, " (by setting ", FormatMinor(amount, exponent_), ")");
-      return;
+      return true;
     }
-    const bool credit = rest_.value < 0 && !before.empty();
-    const Piece& piece = credit || now.empty() ? before.front() : now.front();
-    Line line = LineOf(piece, piece.days, rest_.value, credit);
-    line.derivation = absl::StrCat("by setting ", FormatMinor(rest_.value, exponent_));
-    out_.lines.push_back(std::move(line));
+    return false;
   }
 
   // Discounts that came or went on days already billed.
@@ -133,14 +181,16 @@ class LineMaker {
         absl::StrAppend(&same->derivation, " (in all ", FormatMinor(same->amount, exponent_), ")");
         continue;
       }
-      const auto [piece, discount] = Find(key, rest > 0 ? now : before);
+      auto [piece, discount] = Find(key, rest > 0 ? now : before);
+      if (piece == nullptr) std::tie(piece, discount) = Find(key, rest > 0 ? before : now);
       // It belongs to the line that charged the days, and takes that line's tax along.
+      const DateInterval days = DaysOf(*discount, *piece);
       const auto charged = std::find_if(before.begin(), before.end(), [&](const Piece& old) {
-        return !old.days.Intersect(DaysOf(*discount, *piece)).empty();
+        return !old.days.Intersect(days).empty();
       });
       const bool billed = charged != before.end();
-      out_.lines.push_back(DiscountLine(billed ? *charged : *piece, *discount,
-                                        DaysOf(*discount, *piece), -rest, billed, -1));
+      out_.lines.push_back(
+          DiscountLine(billed ? *charged : *piece, *discount, days, -rest, billed, -1));
     }
   }
 
@@ -162,23 +212,10 @@ class LineMaker {
         if (discount.id == key.first && discount.label == key.second) return {&piece, &discount};
       }
     }
-    return {nullptr, nullptr};  // a rest comes from a piece of that side
+    return {nullptr, nullptr};
   }
 
-  // Nothing is given back: no line says so.
-  void DropEmptyCredits() {
-    for (size_t i = out_.lines.size(); i-- > first_;) {
-      const Line& line = out_.lines[i];
-      const auto at = static_cast<int>(i);
-      const bool parent = std::any_of(out_.lines.begin(), out_.lines.end(),
-                                      [&](const Line& other) { return other.parent == at; });
-      if (line.amount != 0 || line.kind == LineKind::kRecurring || parent) continue;
-      out_.lines.erase(out_.lines.begin() + at);
-      for (Line& other : out_.lines) other.parent -= other.parent > at ? 1 : 0;
-    }
-  }
-
-  Line LineOf(const Piece& piece, const DateInterval& days, int64_t amount, bool credit) const {
+  Line LineFor(const Piece& piece, const DateInterval& days, int64_t amount, bool credit) const {
     Line line;
     line.kind = credit ? LineKind::kCredit : LineKind::kRecurring;
     line.item_id = item_.item_id;
@@ -200,7 +237,7 @@ class LineMaker {
 
   Line DiscountLine(const Piece& piece, const DiscountValue& discount, const DateInterval& days,
                     int64_t amount, bool credit, int parent) const {
-    Line line = LineOf(piece, days, amount, credit);
+    Line line = LineFor(piece, days, amount, credit);
     line.kind = LineKind::kDiscount;
     line.description = discount.label;
     if (!discount.account_code.empty()) line.account_code = discount.account_code;
@@ -217,53 +254,83 @@ class LineMaker {
   ItemBill& out_;
   const size_t first_;
   Rest rest_;
+  std::vector<Made> made_;
 };
 
-// The pieces afterwards: days that stay belong to the line that charged them.
-absl::Status Keep(const std::vector<Piece>& before, Piece now, size_t first_line, ItemBill& out) {
-  std::vector<std::pair<DateInterval, const Piece*>> parts;  // by who charged them
-  DateSet fresh;
-  fresh.Add(now.days);
-  for (const Piece& old : before) {
-    const DateInterval common = old.days.Intersect(now.days);
-    if (common.empty()) continue;
-    parts.emplace_back(common, &old);
-    fresh.Subtract(common);
+// The pieces afterwards: days that stay belong to the line that charged them, with what is left of
+// it; new days to theirs.
+class Keeper {
+ public:
+  Keeper(const std::vector<Piece>& before, const LineMaker& maker, ItemBill& out)
+      : before_(before), maker_(maker), out_(out) {
+    for (const Piece& piece : before) standing_[&piece] = {maker.Standing(piece), 0};
   }
-  for (const DateInterval& days : fresh.intervals()) parts.emplace_back(days, nullptr);
-  std::sort(parts.begin(), parts.end(),
-            [](const auto& a, const auto& b) { return a.first.start < b.first.start; });
-  Piece left = now;  // what the parts so far have not taken
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const auto& [days, old] = parts[i];
-    Piece part = now;
-    if (i + 1 < parts.size()) {
-      ASSIGN_OR_RETURN(part, PartOf(now, days));
-      left.value -= part.value;
+
+  // All pieces that will be kept must be counted first.
+  void Count(const Piece& now) {
+    for (const Piece& old : before_) {
+      if (!old.days.Intersect(now.days).empty()) ++standing_[&old].parts;
+    }
+  }
+
+  absl::Status Keep(const Piece& now) {
+    std::vector<std::pair<DateInterval, const Piece*>> parts;  // by who charged them
+    DateSet fresh;
+    fresh.Add(now.days);
+    for (const Piece& old : before_) {
+      const DateInterval common = old.days.Intersect(now.days);
+      if (common.empty()) continue;
+      parts.emplace_back(common, &old);
+      fresh.Subtract(common);
+    }
+    for (const DateInterval& days : fresh.intervals()) parts.emplace_back(days, nullptr);
+    std::sort(parts.begin(), parts.end(),
+              [](const auto& a, const auto& b) { return a.first.start < b.first.start; });
+    Piece left = now;  // the discounts that the parts so far have not taken
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const auto& [days, old] = parts[i];
+      ASSIGN_OR_RETURN(Piece part, PartOf(now, days));
       for (size_t k = 0; k < part.discounts.size(); ++k) {
+        if (i + 1 == parts.size()) part.discounts[k].value = left.discounts[k].value;
         left.discounts[k].value -= part.discounts[k].value;
       }
-    } else {
-      part = left;
-      part.days = days;
-      for (DiscountValue& discount : part.discounts) {
-        discount.days = DaysOf(discount, now).Intersect(days);
-      }
+      RETURN_IF_ERROR(old != nullptr ? Stay(*old, days, part) : Charge(now, days, part));
+      out_.pieces.push_back(std::move(part));
     }
-    if (old != nullptr) {
-      part.line_id = old->line_id;
-      part.document_id = old->document_id;
-    } else {
-      for (size_t k = first_line; k < out.lines.size(); ++k) {
-        Line& line = out.lines[k];
-        const bool pays = line.kind == LineKind::kRecurring && line.days.Contains(days.start);
-        if (pays) line.piece = static_cast<int>(out.pieces.size());
-      }
-    }
-    out.pieces.push_back(std::move(part));
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
+
+ private:
+  struct Left {
+    int64_t value = 0;
+    int parts = 0;
+  };
+
+  absl::Status Stay(const Piece& old, const DateInterval& days, Piece& part) {
+    Left& left = standing_[&old];
+    part.line_id = old.line_id;
+    part.document_id = old.document_id;
+    part.value = left.value;
+    if (--left.parts > 0) {
+      ASSIGN_OR_RETURN(const Piece share, PartOf(old, days));
+      part.value = std::min(left.value, share.value);
+    }
+    left.value -= part.value;
+    return absl::OkStatus();
+  }
+
+  absl::Status Charge(const Piece& now, const DateInterval& days, Piece& part) {
+    Line& line = out_.lines[maker_.LineOf(now, days)];
+    line.piece = static_cast<int>(out_.pieces.size());
+    part.value = line.amount;
+    return absl::OkStatus();
+  }
+
+  const std::vector<Piece>& before_;
+  const LineMaker& maker_;
+  ItemBill& out_;
+  std::map<const Piece*, Left> standing_;
+};
 
 }  // namespace
 
@@ -271,8 +338,14 @@ absl::StatusOr<Piece> PartOf(const Piece& piece, const DateInterval& days) {
   Piece part = piece;
   if (days == piece.days) return part;
   part.days = days;
-  ASSIGN_OR_RETURN(part.value, Worth(piece.full, PlaceIn(piece.base, days.start, piece.thirty_day),
-                                     PlaceIn(piece.base, days.end, piece.thirty_day)));
+  const auto worth = [&](const DateInterval& of) {
+    return Worth(piece.full, PlaceIn(piece.base, of.start, piece.thirty_day),
+                 PlaceIn(piece.base, of.end, piece.thirty_day));
+  };
+  ASSIGN_OR_RETURN(const int64_t all, worth(piece.days));
+  // What a setting made of it is spread evenly.
+  ASSIGN_OR_RETURN(part.value,
+                   all == piece.value ? worth(days) : Spread(piece.value, piece.days, days));
   for (DiscountValue& discount : part.discounts) {
     const DateInterval holds = DaysOf(discount, piece);
     const DateInterval common = holds.Intersect(days);
@@ -291,9 +364,13 @@ bool SameValue(const std::vector<Piece>& a, const std::vector<Piece>& b) {
 
 absl::Status Differ(const Item& item, int exponent, const std::vector<Piece>& before,
                     const std::vector<Piece>& now, ItemBill& out) {
-  const size_t first_line = out.lines.size();
-  RETURN_IF_ERROR(LineMaker(item, exponent, out).Make(before, now));
-  for (const Piece& piece : now) RETURN_IF_ERROR(Keep(before, piece, first_line, out));
+  LineMaker maker(item, exponent, out);
+  ASSIGN_OR_RETURN(const bool keeps, maker.Make(before, now));
+  static const std::vector<Piece> kNone;
+  Keeper keeper(keeps ? before : kNone, maker, out);
+  for (const Piece& piece : now) keeper.Count(piece);
+  for (const Piece& piece : now) RETURN_IF_ERROR(keeper.Keep(piece));
+  maker.DropEmptyCredits();
   return absl::OkStatus();
 }
 

@@ -32,19 +32,26 @@ Fraction ToMajor(Fraction minor, int exponent) {
   return minor;
 }
 
+// A place between those at which the piece begins and ends, however days are counted there.
+Fraction Within(const Wanted& piece, const Fraction& place) {
+  if ((place - piece.from).IsNegative()) return piece.from;
+  return (piece.to - place).IsNegative() ? piece.to : place;
+}
+
 // Cuts a piece at the given days inside it.
 absl::Status MakeCuts(const std::set<CivilDay>& days, Wanted& piece) {
   std::set<CivilDay> ends = {piece.days.start, piece.days.end};
   for (auto at = days.upper_bound(piece.days.start); at != days.end() && *at < piece.days.end; ++at)
     ends.insert(*at);
+  Fraction from = piece.from;
   for (auto at = ends.begin(); std::next(at) != ends.end(); ++at) {
     Cut cut;
     cut.days = {*at, *std::next(at)};
-    cut.from = cut.days.start == piece.days.start
-                   ? piece.from
-                   : PlaceIn(piece.base, cut.days.start, piece.thirty_day);
-    cut.to = cut.days.end == piece.days.end ? piece.to
-                                            : PlaceIn(piece.base, cut.days.end, piece.thirty_day);
+    cut.from = from;
+    cut.to = cut.days.end == piece.days.end
+                 ? piece.to
+                 : Within(piece, PlaceIn(piece.base, cut.days.end, piece.thirty_day));
+    from = cut.to;
     cut.left = piece.stretch->full;
     ASSIGN_OR_RETURN(cut.net, Worth(cut.left, cut.from, cut.to));
     piece.cuts.push_back(std::move(cut));

@@ -97,6 +97,8 @@ void SetEnds(const std::vector<Stretch>& stretches, size_t index, Wanted& piece)
       piece.to = PlaceIn(piece.base, piece.days.end, method == Proration::kThirtyDay);
     }
   }
+  // Days counted in two ways may cross; they are never worth less than nothing.
+  if ((piece.to - piece.from).IsNegative()) piece.to = piece.from;
 }
 
 }  // namespace

@@ -17,9 +17,13 @@ std::set<CivilDay> Cuts(const Item& item, const Schedules& schedules) {
     }
   }
   for (size_t i = 1; i < schedules.cycle_days.size(); ++i) {
-    if (schedules.cycle_days[i].from > start && schedules.cycle_days[i].from < end) {
-      cuts.insert(schedules.cycle_days[i].from);
-    }
+    const CivilDay from = schedules.cycle_days[i].from;
+    // Periods of days are anchored at their start, whatever the cycle day.
+    const bool of_months =
+        std::any_of(item.segments.begin(), item.segments.end(), [&](const Segment& segment) {
+          return segment.days.Contains(from) && segment.terms.recurrence.days == 0;
+        });
+    if (from > start && from < end && of_months) cuts.insert(from);
   }
   return cuts;
 }

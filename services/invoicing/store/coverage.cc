@@ -137,14 +137,23 @@ std::vector<Piece> DecodePieces(std::string_view bytes) {
 }
 
 absl::StatusOr<CoverageMap> LoadCoverage(db::Tx& tx, const std::vector<Uuid>& account_ids) {
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   tx.Exec("SELECT item_id, version, pieces, account_id FROM item_coverage "
-                           "WHERE account_id = ANY($1)",
-                           account_ids));
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      tx.Exec("SELECT item_id, version, pieces, account_id, covered_days FROM item_coverage "
+              "WHERE account_id = ANY($1)",
+              account_ids));
   CoverageMap out;
   for (int i = 0; i < rows.size(); ++i) {
-    out[rows.Get<Uuid>(i, 0)] = {rows.Get<int64_t>(i, 1), DecodePieces(rows.Raw(i, 2)),
-                                 rows.Get<Uuid>(i, 3)};
+    Coverage one{rows.Get<int64_t>(i, 1), DecodePieces(rows.Raw(i, 2)), rows.Get<Uuid>(i, 3), true};
+    int64_t days = 0;
+    CivilDay end = CivilDay::min();
+    for (const Piece& piece : one.pieces) {
+      days += piece.days.days();
+      one.sound = one.sound && piece.days.start >= end;
+      end = piece.days.end;
+    }
+    one.sound = one.sound && days == rows.Get<int64_t>(i, 4);
+    out[rows.Get<Uuid>(i, 0)] = std::move(one);
   }
   return out;
 }
@@ -222,6 +231,8 @@ absl::StatusOr<std::vector<CoverageUpdate>> TakeBack(db::Tx& tx, const std::vect
       const bool before = !made(piece) && back.Intersect(piece.days).empty();
       if (before) update.pieces.push_back(piece);
     }
+    std::stable_sort(update.pieces.begin(), update.pieces.end(),
+                     [](const Piece& a, const Piece& b) { return a.days.start < b.days.start; });
     if (found != replaced.end() || update.pieces.size() != state.pieces.size()) {
       out.push_back(std::move(update));
     }

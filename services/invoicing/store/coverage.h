@@ -13,6 +13,7 @@ struct Coverage {
   int64_t version = 0;  // 0: no row yet
   std::vector<Piece> pieces;
   Uuid account_id = {};
+  bool sound = true;  // false: the pieces are not the days that the row counts
 };
 
 struct CoverageUpdate {

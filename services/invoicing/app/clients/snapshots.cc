@@ -88,6 +88,63 @@ EarlyEnd ToEarlyEnd(const accounts::EarlyEnd& in) {
 
 }  // namespace
 
+namespace {
+
+bool IsNumber(const broadbill::common::v1::Decimal& value) {
+  return Decimal::Parse(value.value()).ok();
+}
+
+std::string FaultIn(const accounts::Segment& segment, const std::string& currency,
+                    CivilDay& not_before) {
+  const accounts::Terms& terms = segment.terms();
+  const std::string name = "'" + terms.description() + "'";
+  if (!terms.has_price() || !IsNumber(terms.price())) return name + " has no price in " + currency;
+  if (!IsNumber(terms.quantity())) return name + " has no quantity";
+  if (terms.suspension().mode() == accounts::SuspensionPolicy::HOLD &&
+      !IsNumber(terms.suspension().hold_price())) {
+    return name + " has no hold price";
+  }
+  const CivilDay start = ToDay(segment.start_date(), CivilDay::min());
+  const CivilDay end = ToDay(segment.end_date(), CivilDay::max());
+  if (end <= start || start < not_before) {
+    return name + " has contradicting dates: " + DateInterval{start, end}.ToString();
+  }
+  not_before = end;
+  return "";
+}
+
+std::string FaultIn(const accounts::SnapshotDiscount& discount) {
+  const std::string name = "discount '" + discount.label() + "'";
+  if (discount.has_percent() ? !IsNumber(discount.percent()) : !IsNumber(discount.amount())) {
+    return name + " has no value";
+  }
+  const DateInterval days{ToDay(discount.from_date(), CivilDay(1970, 1, 1)),
+                          ToDay(discount.to_date(), CivilDay::max())};
+  // Of no days it is without effect; only an end before its beginning contradicts it.
+  if (days.end < days.start) return name + " ends before it begins: " + days.ToString();
+  return "";
+}
+
+}  // namespace
+
+std::string FaultIn(const accounts::BillingSnapshot& in) {
+  for (const auto& discount : in.discounts()) {
+    if (std::string fault = FaultIn(discount); !fault.empty()) return fault;
+  }
+  for (const accounts::SnapshotItem& item : in.items()) {
+    if (!Uuid::Parse("sub", item.item_id()).ok()) return "an item without id";
+    CivilDay not_before = CivilDay::min();
+    for (const accounts::Segment& segment : item.segments()) {
+      std::string fault = FaultIn(segment, in.currency_code(), not_before);
+      if (!fault.empty()) return fault;
+    }
+    for (const auto& discount : item.discounts()) {
+      if (std::string fault = FaultIn(discount); !fault.empty()) return fault;
+    }
+  }
+  return "";
+}
+
 absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
     rpc::Channel& channel, const std::vector<Uuid>& account_ids,
     const google::protobuf::RepeatedPtrField<accounts::HypotheticalChange>& changes) {

@@ -21,6 +21,10 @@ absl::StatusOr<accounts::BatchGetBillingSnapshotsResponse> FetchSnapshots(
     rpc::Channel& channel, const std::vector<Uuid>& account_ids,
     const google::protobuf::RepeatedPtrField<accounts::HypotheticalChange>& changes);
 
+// Why the account cannot be billed, in one sentence naming the item: no price in its currency,
+// contradicting dates, numbers that are none. "" when it can.
+std::string FaultIn(const accounts::BillingSnapshot& in);
+
 Item ToItem(const accounts::SnapshotItem& in);
 std::vector<Discount> ToDiscounts(
     const google::protobuf::RepeatedPtrField<accounts::SnapshotDiscount>& in);
