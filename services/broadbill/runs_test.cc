@@ -21,8 +21,9 @@ namespace {
 namespace pb = broadbill::invoicing::v1;
 
 constexpr char kPlan[] =
-    "code,name,kind,tax_class,account_code,price,timing,months\n"
-    "fibre,Fibre,internet,internet_access,4000,49.99,advance,1\n";
+    "code,name,kind,tax_class,account_code,price,timing,months,currency\n"
+    "fibre,Fibre,internet,internet_access,4000,49.99,advance,1,USD\n"
+    "fibre_euro,Fibre,internet,internet_access,4000,49.99,advance,1,EUR\n";
 constexpr char kRates[] =
     "jurisdiction_code,jurisdiction_name,level,tax_code,tax_name,rate,valid_from,valid_to,"
     "tax_classes\n"
@@ -59,7 +60,8 @@ class Provider {
       absl::StrAppend(&rows, "R", i, ",Customer ", i, ",residential,", i % 4 == 0 ? "EUR" : "USD",
                       ",America/Chicago,1,15,c", i,
                       "@customers.example,1 Main,Saint Paul,MN,55101,", "US\n");
-      absl::StrAppend(&items, "I", i, ",R", i, ",fibre,2026-01-01\n");
+      absl::StrAppend(&items, "I", i, ",R", i, ",", i % 4 == 0 ? "fibre_euro" : "fibre",
+                      ",2026-01-01\n");
     }
     Load("accounts", rows);
     Load("subscriptions", items);
