@@ -57,7 +57,7 @@ absl::Status AddProgress(db::Tx& tx, const RunRow& run, pb::BillRun& out) {
   const absl::Duration worked = Worked(run);
   const bool working = !run.finished_at.has_value() && !run.paused_at.has_value();
   // A run that has ended, or is paused, keeps the speed of all its work.
-  const absl::Time since = working ? absl::Now() - kWindow : absl::InfinitePast();
+  const absl::Time since = working ? absl::Now() - kWindow : absl::UnixEpoch();
   ASSIGN_OR_RETURN(
       const db::Result sums,
       tx.Exec("SELECT count(*) FILTER (WHERE drafted), count(*) FILTER (WHERE posted), "
