@@ -59,8 +59,11 @@ int64_t Schedule::IndexOf(CivilDay day) const {
 std::vector<DateInterval> Schedule::Overlapping(const DateInterval& interval) const {
   std::vector<DateInterval> out;
   if (interval.empty()) return out;
-  for (int64_t n = IndexOf(interval.start); Boundary(n) < interval.end; ++n) {
-    out.push_back(Period(n));
+  int64_t n = IndexOf(interval.start);
+  for (CivilDay start = Boundary(n); start < interval.end;) {
+    const CivilDay end = Boundary(++n);
+    out.push_back({start, end});
+    start = end;
   }
   return out;
 }

@@ -1,7 +1,5 @@
 #include "libs/db/codec.h"
 
-#include <algorithm>
-
 namespace broadbill::db::wire {
 
 // numeric: int16 digit count, int16 weight of the first digit (base 10,000), int16 sign, int16
@@ -10,30 +8,32 @@ void PutNumeric(std::string& out, const Decimal& value) {
   Int128 scaled = value.scaled();
   const bool negative = scaled < 0;
   if (negative) scaled = -scaled;
-  std::vector<int16_t> digits;
-  while (scaled > 0) {
-    digits.push_back(static_cast<int16_t>(scaled % 10000));
-    scaled /= 10000;
-  }
-  const auto weight = static_cast<int16_t>(static_cast<int>(digits.size()) - 4);
-  size_t low = 0;
-  while (low < digits.size() && digits[low] == 0) ++low;
-  digits.erase(digits.begin(), digits.begin() + static_cast<std::ptrdiff_t>(low));
-  std::reverse(digits.begin(), digits.end());
+  // Base 10,000, the least digit first, without trailing zeros. 128-bit divisions are slow, and
+  // nearly all numbers fit 64 bits.
+  int16_t digits[12];
+  int count = 0;
+  int all = 0;
+  const auto add = [&](int64_t digit) {
+    if (digit != 0 || count > 0) digits[count++] = static_cast<int16_t>(digit);
+    ++all;
+  };
+  for (; scaled > INT64_MAX; scaled /= 10000) add(static_cast<int64_t>(scaled % 10000));
+  for (auto rest = static_cast<int64_t>(scaled); rest > 0; rest /= 10000) add(rest % 10000);
+  const auto weight = static_cast<int16_t>(all - 4);
   int16_t scale = 0;
-  const int fraction_digits = static_cast<int>(digits.size()) - (weight + 1);
-  if (fraction_digits > 0 && !digits.empty()) {
+  const int fraction_digits = count - (weight + 1);
+  if (fraction_digits > 0 && count > 0) {
     int shown = 4 * fraction_digits;
-    for (int16_t last = digits.back(); last % 10 == 0; last = static_cast<int16_t>(last / 10)) {
+    for (int16_t last = digits[0]; last % 10 == 0; last = static_cast<int16_t>(last / 10)) {
       --shown;
     }
     scale = static_cast<int16_t>(shown);
   }
-  Put<int16_t>(out, static_cast<int16_t>(digits.size()));
-  Put<int16_t>(out, digits.empty() ? int16_t{0} : weight);
+  Put<int16_t>(out, static_cast<int16_t>(count));
+  Put<int16_t>(out, count == 0 ? int16_t{0} : weight);
   Put<int16_t>(out, negative ? int16_t{0x4000} : int16_t{0});
   Put<int16_t>(out, scale);
-  for (const int16_t digit : digits) Put<int16_t>(out, digit);
+  while (count > 0) Put<int16_t>(out, digits[--count]);
 }
 
 Decimal GetNumeric(std::string_view in) {

@@ -32,12 +32,20 @@ struct Json {
 
 namespace wire {
 
+// Big-endian, into the sizeof(T) bytes at `at`.
+template <class T>
+void Store(char* at, T value) {
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    at[i] = static_cast<char>(static_cast<unsigned char>(
+        static_cast<std::make_unsigned_t<T>>(value) >> (8 * (sizeof(T) - 1 - i))));
+  }
+}
+
 template <class T>
 void Put(std::string& out, T value) {
-  for (int shift = static_cast<int>(sizeof(T)) * 8 - 8; shift >= 0; shift -= 8) {
-    out += static_cast<char>(
-        static_cast<unsigned char>(static_cast<std::make_unsigned_t<T>>(value) >> shift));
-  }
+  char bytes[sizeof(T)];
+  Store<T>(bytes, value);
+  out.append(bytes, sizeof(T));
 }
 
 template <class T>
@@ -119,6 +127,33 @@ struct Codec<CivilDay> {
   }
   static CivilDay Decode(std::string_view in) { return wire::DayFrom2000(wire::Get<int32_t>(in)); }
 };
+// datemultirange: the number of ranges; each with its length, a byte of flags and both bounds with
+// their lengths. Bounds are finite here: [start, end).
+template <>
+struct Codec<DateSet> {
+  static constexpr uint32_t kOid = 4535, kArrayOid = 6155;
+  static void Encode(std::string& out, const DateSet& value) {
+    constexpr char kLowerInclusive = 2;
+    wire::Put<int32_t>(out, static_cast<int32_t>(value.intervals().size()));
+    for (const DateInterval& part : value.intervals()) {
+      wire::Put<int32_t>(out, 17);
+      out += kLowerInclusive;
+      wire::Put<int32_t>(out, 4);
+      Codec<CivilDay>::Encode(out, part.start);
+      wire::Put<int32_t>(out, 4);
+      Codec<CivilDay>::Encode(out, part.end);
+    }
+  }
+  static DateSet Decode(std::string_view in) {
+    DateSet out;
+    for (in.remove_prefix(4); in.size() >= 21; in.remove_prefix(21)) {
+      out.Add(
+          {Codec<CivilDay>::Decode(in.substr(9, 4)), Codec<CivilDay>::Decode(in.substr(17, 4))});
+    }
+    return out;
+  }
+};
+
 template <>
 struct Codec<absl::Time> {
   static constexpr uint32_t kOid = 1184, kArrayOid = 1185;
@@ -152,9 +187,7 @@ struct Codec<std::vector<T>> {
       const size_t at = out.size();
       wire::Put<int32_t>(out, 0);
       Codec<T>::Encode(out, value);
-      std::string length;
-      wire::Put<int32_t>(length, static_cast<int32_t>(out.size() - at - 4));
-      out.replace(at, 4, length);
+      wire::Store<int32_t>(out.data() + at, static_cast<int32_t>(out.size() - at - 4));
     }
   }
   static std::vector<T> Decode(std::string_view in) {
@@ -193,9 +226,7 @@ struct Codec<std::vector<std::optional<T>>> {
       wire::Put<int32_t>(out, -1);
       if (!value.has_value()) continue;
       Codec<T>::Encode(out, *value);
-      std::string length;
-      wire::Put<int32_t>(length, static_cast<int32_t>(out.size() - at - 4));
-      out.replace(at, 4, length);
+      wire::Store<int32_t>(out.data() + at, static_cast<int32_t>(out.size() - at - 4));
     }
   }
 };

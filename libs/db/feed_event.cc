@@ -6,6 +6,7 @@
 #include <map>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "libs/db/pool.h"
 #include "libs/status/macros.h"
 
@@ -33,6 +34,7 @@ struct Signals {
   absl::Mutex mutex;
   absl::CondVar changed;
   std::map<std::string, int64_t> counts ABSL_GUARDED_BY(mutex);
+  std::map<std::string, absl::Time> held_until ABSL_GUARDED_BY(mutex);
 };
 
 Signals& Global() {
@@ -115,6 +117,27 @@ void SignalFeed(const std::string& source) {
   absl::MutexLock lock(&signals.mutex);
   ++signals.counts[source];
   signals.changed.SignalAll();
+}
+
+void HoldConsumers(const std::string& source, absl::Duration lease) {
+  Signals& signals = Global();
+  absl::MutexLock lock(&signals.mutex);
+  signals.held_until[source] = absl::Now() + lease;
+}
+
+void ReleaseConsumers(const std::string& source) {
+  Signals& signals = Global();
+  absl::MutexLock lock(&signals.mutex);
+  signals.held_until.erase(source);
+  ++signals.counts[source];
+  signals.changed.SignalAll();
+}
+
+bool ConsumersHeld(const std::string& source) {
+  Signals& signals = Global();
+  absl::MutexLock lock(&signals.mutex);
+  const auto found = signals.held_until.find(source);
+  return found != signals.held_until.end() && absl::Now() < found->second;
 }
 
 int64_t FeedSignals(const std::string& source) {

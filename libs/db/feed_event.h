@@ -31,6 +31,13 @@ int64_t FeedSignals(const std::string& source);
 // Waits until the count differs from `seen` or the time is over; returns the count.
 int64_t WaitFeedSignal(const std::string& source, int64_t seen, absl::Duration timeout);
 
+// A bulk producer of `source` wants this machine for itself for so long: consumers in this process
+// take a batch now and then only, until it is over or released. They have nothing to lose by it:
+// what they follow is kept.
+void HoldConsumers(const std::string& source, absl::Duration lease);
+void ReleaseConsumers(const std::string& source);
+bool ConsumersHeld(const std::string& source);
+
 // The payload of a feed row.
 std::string EncodeFeedPayload(const FeedEvent* events, size_t count);
 std::vector<FeedEvent> DecodeFeedPayload(const std::string& payload);

@@ -48,8 +48,7 @@ struct Field {
     const size_t at = out.size();
     wire::Put<int32_t>(out, 0);
     Codec<T>::Encode(out, value);
-    const auto length = static_cast<uint32_t>(out.size() - at - 4);
-    for (size_t i = 0; i < 4; ++i) out[at + i] = static_cast<char>(length >> (24 - 8 * i));
+    wire::Store<int32_t>(out.data() + at, static_cast<int32_t>(out.size() - at - 4));
   }
 };
 

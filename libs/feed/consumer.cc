@@ -10,8 +10,10 @@
 namespace broadbill::feed {
 namespace {
 
-constexpr int kRowsPerFetch = 128;
+constexpr int kRowsPerFetch = 64;
 constexpr absl::Duration kPoll = absl::Milliseconds(100);
+constexpr absl::Duration kHeldPause = absl::Seconds(30);  // between batches while held
+constexpr absl::Duration kHeldPoll = absl::Milliseconds(20);
 constexpr absl::Duration kBackoff = absl::Milliseconds(500);
 
 bool IsTransient(const absl::Status& status) {
@@ -235,6 +237,10 @@ absl::StatusOr<int64_t> Consumer::RetryParked() {
 
 void Consumer::Run(const std::function<bool()>& stopping) {
   while (!stopping()) {
+    const absl::Time resume = absl::Now() + kHeldPause;
+    while (db::ConsumersHeld(source_) && absl::Now() < resume && !stopping()) {
+      absl::SleepFor(kHeldPoll);
+    }
     const int64_t seen = db::FeedSignals(source_);
     const auto count = Step();
     if (!count.ok()) {

@@ -1,5 +1,8 @@
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <thread>
 
+#include "absl/time/clock.h"
 #include "libs/db/command.h"
 #include "libs/feed/consumer.h"
 #include "libs/status/error.h"
@@ -108,6 +111,29 @@ TEST_CASE("positions count the events of a partition; a row stands at its last e
   CHECK((*rows)[0].pos == 512);
   CHECK((*rows)[1].pos == 600);
   CHECK((*rows)[2].pos == 601);
+}
+
+TEST_CASE("held consumers wait, and go on when they are released or the hold is over") {
+  Fixture f;
+  const Uuid account = Uuid::Make(absl::FromUnixMillis(1775001600000));
+  f.Append({{"t", account, Body(account, "x")}});
+  for (const bool released : {true, false}) {
+    db::HoldConsumers("source", released ? absl::Seconds(60) : absl::Milliseconds(600));
+    CHECK(db::ConsumersHeld("source"));
+    CHECK_FALSE(db::ConsumersHeld("another"));
+    std::atomic<bool> stop = false;
+    Consumer consumer = f.Make(Note);
+    std::thread thread([&] { consumer.Run([&] { return stop.load(); }); });
+    absl::SleepFor(absl::Milliseconds(300));
+    CHECK(f.Seen() == 0);
+    if (released) db::ReleaseConsumers("source");
+    for (int i = 0; i < 1000 && f.Seen() == 0; ++i) absl::SleepFor(absl::Milliseconds(10));
+    CHECK(f.Seen() == 1);
+    stop = true;
+    thread.join();
+    REQUIRE(f.sink->Exec("DELETE FROM seen").ok());
+    REQUIRE(f.sink->Exec("UPDATE feed_cursor SET pos = 0").ok());
+  }
 }
 
 }  // namespace broadbill::feed

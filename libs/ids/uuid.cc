@@ -1,6 +1,6 @@
 #include "libs/ids/uuid.h"
 
-#include <cstring>
+#include <array>
 #include <random>
 
 #include "absl/synchronization/mutex.h"
@@ -12,8 +12,15 @@ namespace {
 constexpr char kAlphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 int Digit(char c) {
-  const char* at = c == '\0' ? nullptr : std::strchr(kAlphabet, c);
-  return at == nullptr ? -1 : static_cast<int>(at - kAlphabet);
+  static constexpr auto kDigits = [] {
+    std::array<int8_t, 256> out{};
+    for (int8_t& digit : out) digit = -1;
+    for (int8_t i = 0; i < 32; ++i) {
+      out[static_cast<size_t>(kAlphabet[static_cast<size_t>(i)])] = i;
+    }
+    return out;
+  }();
+  return kDigits[static_cast<unsigned char>(c)];
 }
 
 uint64_t Fnv1a(uint64_t hash, const void* data, size_t size) {
@@ -73,7 +80,9 @@ Uuid Uuid::FromName(const Uuid& space, std::string_view name) {
 }
 
 std::string Uuid::ToText(std::string_view prefix) const {
-  std::string out(prefix);
+  std::string out;
+  out.reserve(prefix.size() + 27);
+  out = prefix;
   if (!out.empty()) out += '_';
   // 130 bits: two zero bits in front, then the 128 of the id.
   unsigned buffer = 0;
@@ -91,17 +100,20 @@ std::string Uuid::ToText(std::string_view prefix) const {
 }
 
 absl::StatusOr<Uuid> Uuid::Parse(std::string_view prefix, std::string_view text) {
-  const std::string start = prefix.empty() ? "" : std::string(prefix) + "_";
+  const size_t start = prefix.empty() ? 0 : prefix.size() + 1;
   const auto bad = [&] {
-    return InvalidArgumentError(
-        "INVALID_ID", "'" + std::string(text.substr(0, 60)) + "' is not an id like " + start + "…");
+    return InvalidArgumentError("INVALID_ID", "'" + std::string(text.substr(0, 60)) +
+                                                  "' is not an id like " + std::string(prefix) +
+                                                  (prefix.empty() ? "…" : "_…"));
   };
-  if (text.size() != start.size() + 26 || text.substr(0, start.size()) != start) return bad();
+  const bool begins = text.size() == start + 26 && text.substr(0, prefix.size()) == prefix &&
+                      (start == 0 || text[prefix.size()] == '_');
+  if (!begins) return bad();
   Uuid out;
   unsigned buffer = 0;
   int bits = -2;
   size_t at = 0;
-  for (const char c : text.substr(start.size())) {
+  for (const char c : text.substr(start)) {
     const int digit = Digit(c);
     if (digit < 0) return bad();
     buffer = (buffer << 5) | static_cast<unsigned>(digit);

@@ -25,6 +25,10 @@ TEST_CASE("decimals parse strictly and print shortest") {
     CHECK(Dec(text).ToString() == text);
   }
   CHECK(Dec("49.990").ToString() == "49.99");
+  for (const char* text : {"1000000000000000000", "1000000000000000000000000",
+                           "-123456789012345678901.000000000009", "999999999999999999.5"}) {
+    CHECK(Dec(text).ToString() == text);
+  }
   CHECK(Dec("+7").ToString() == "7");
   for (const char* bad : {"", "-", ".5", "5.", "1e3", " 1", "1 ", "1,000", "0.0000000000001", "--1",
                           "1.2.3", "٣", "9999999999999999999999999999999999999"}) {

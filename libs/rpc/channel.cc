@@ -12,8 +12,6 @@ namespace broadbill::rpc {
 namespace internal {
 namespace {
 
-constexpr absl::Duration kUnaryTimeout = absl::Seconds(60);
-
 void Prepare(grpc::ClientContext& client, const Context& context, const TokenKey& key) {
   client.AddMetadata(kTokenKey, key.Sign(context.principal));
   client.AddMetadata(kTraceKey, context.trace.Child().ToTraceparent());

@@ -9,6 +9,8 @@
 
 namespace broadbill::rpc::internal {
 
+constexpr absl::Duration kUnaryTimeout = absl::Seconds(60);  // of calls without a deadline
+
 class GrpcChannel : public Channel {
  public:
   GrpcChannel(std::shared_ptr<grpc::Channel> channel, TokenKey key);

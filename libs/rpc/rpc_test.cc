@@ -106,6 +106,31 @@ TEST_CASE("errors keep code, reason, metadata and violations over the wire") {
   CHECK(MetadataOf(response.status()).at("when") == "later");
 }
 
+TEST_CASE("calls in the process meet the same checks as those over the wire") {
+  Fixture f;
+  const auto channel = f.host.ChannelTo("rpctest");
+  pb::SayRequest request;
+  request.set_account_id("acc_1");
+  Context context = BackgroundContext("tester");
+  const auto call = [&] { return channel->Call<pb::SayResponse>(kSay, request, context).status(); };
+  context.principal.permissions = {"echo.count"};
+  CHECK(ReasonOf(call()) == "PERMISSION_DENIED");
+  context.principal.permissions = {"echo.*"};
+  context.principal.account_id = "acc_2";
+  CHECK(ReasonOf(call()) == "ACCOUNT_SCOPE");
+  context.principal.account_id = "acc_1";
+  CHECK(call().ok());
+  context.deadline = absl::Now() - absl::Seconds(1);
+  CHECK(call().code() == absl::StatusCode::kDeadlineExceeded);
+  context.deadline = absl::InfiniteFuture();
+  request.set_fail("field");
+  CHECK(ViolationsOf(call()).size() == 1);
+  request.set_text(std::string(2 << 20, 'x'));
+  CHECK(ReasonOf(call()) == "REQUEST_TOO_LARGE");
+  f.host.Stop();
+  CHECK(call().code() == absl::StatusCode::kUnavailable);
+}
+
 TEST_CASE("who may not, cannot") {
   Fixture f;
   pb::SayRequest request;

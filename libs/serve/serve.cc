@@ -28,7 +28,7 @@ absl::StatusOr<const Clock*> FixedClock(const std::string& text) {
 std::map<std::string, std::string> ToSettings(const Args& args) {
   std::map<std::string, std::string> settings;
   for (const char* name : {"smtp-url", "mail-from", "smtp-connections", "smtp-retry-seconds",
-                           "gateway-listen", "admin-key-file"}) {
+                           "bill-workers", "gateway-listen", "admin-key-file"}) {
     if (args.Has(name)) settings[name] = args.Get(name);
   }
   const std::pair<const char*, const char*> secrets[] = {
@@ -83,6 +83,7 @@ void PrintHelp(const std::string& name) {
          "  --<service>-address H:P where another service listens\n"
          "  --clock 2026-03-01      a fixed business day, for tests\n"
          "  --smtp-url, --mail-from, --smtp-connections, --smtp-retry-seconds of notification\n"
+         "  --bill-workers N        threads of bill runs, of invoicing (the cores and one)\n"
          "  --gateway-listen H:P, --admin-key-file FILE of the gateway\n"
          "BROADBILL_INTERNAL_KEY signs calls between services: 64 hex digits, required.\n";
 }

@@ -1,5 +1,9 @@
 #include "services/invoicing/component.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
 #include "libs/feedrpc/feedrpc.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/invoicing_app.h"
@@ -7,7 +11,16 @@
 
 namespace broadbill::invoicing {
 
-constexpr int kWorkers = 2;
+namespace {
+
+// Threads that draft and post. One more than the cores: some wait for the database.
+int Workers(const rpc::Host& host) {
+  const int given = std::atoi(host.Setting("bill-workers").c_str());
+  if (given > 0) return given;
+  return static_cast<int>(std::max(2U, std::thread::hardware_concurrency() + 1));
+}
+
+}  // namespace
 
 absl::Status Register(rpc::Host& host) {
   ASSIGN_OR_RETURN(auto pool,
@@ -23,6 +36,8 @@ absl::Status Register(rpc::Host& host) {
       .Unary("ListBillRuns", app, &InvoicingApp::ListBillRuns)
       .Stream("WatchBillRun", app, &InvoicingApp::WatchBillRun)
       .Unary("PostBillRun", app, &InvoicingApp::PostBillRun)
+      .Unary("PauseBillRun", app, &InvoicingApp::PauseBillRun)
+      .Unary("ResumeBillRun", app, &InvoicingApp::ResumeBillRun)
       .Unary("CancelBillRun", app, &InvoicingApp::CancelBillRun)
       .Unary("ListRunExceptions", app, &InvoicingApp::ListRunExceptions)
       .Unary("RetryRunExceptions", app, &InvoicingApp::RetryRunExceptions)
@@ -48,7 +63,8 @@ absl::Status Register(rpc::Host& host) {
                   });
   host.AddBackground("bill leases",
                      [app](rpc::Background& background) { app->KeepLeases(background); });
-  for (int i = 0; i < kWorkers; ++i) {
+  const int workers = Workers(host);
+  for (int i = 0; i < workers; ++i) {
     host.AddBackground("bill worker",
                        [app](rpc::Background& background) { app->Work(background); });
   }

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +12,7 @@
 #include "libs/db/pool.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "tests/bench/measure.h"
 
 namespace broadbill::bench {
 namespace {
@@ -34,7 +34,8 @@ struct Rows {
 
 class FloorRun {
  public:
-  FloorRun(const std::string& url, std::string folder) : folder_(std::move(folder)) {
+  FloorRun(const std::string& url, pid_t postmaster, std::string folder)
+      : postmaster_(postmaster), folder_(std::move(folder)) {
     db::Pool::Options options;
     options.url = url;
     options.application = "bench-floor";
@@ -54,8 +55,12 @@ class FloorRun {
       ASSIGN_OR_RETURN(Rows rows, Export(table, out));
       all.push_back(std::move(rows));
     }
+    double cpu[3] = {UsageNow(postmaster_).postgres_cpu_seconds};
     ASSIGN_OR_RETURN(out.one_connection, Copy(all, 1));
+    cpu[1] = UsageNow(postmaster_).postgres_cpu_seconds;
     ASSIGN_OR_RETURN(out.two_connections, Copy(all, 2));
+    cpu[2] = UsageNow(postmaster_).postgres_cpu_seconds;
+    out.cpu = out.one_connection < out.two_connections ? cpu[1] - cpu[0] : cpu[2] - cpu[1];
     RETURN_IF_ERROR(db::ExecAlone(url_, "DROP SCHEMA floor CASCADE"));
     return out;
   }
@@ -87,9 +92,8 @@ class FloorRun {
                              table.where, " AND t.ctid ", half == 0 ? "<=" : ">", " '", split,
                              "'::tid) TO '", file, "' (FORMAT binary)")));
       std::ifstream in(file, std::ios::binary);
-      std::stringstream text;
-      text << in.rdbuf();
-      out.halves[half] = text.str();
+      out.halves[half].resize(fs::file_size(file));
+      in.read(out.halves[half].data(), static_cast<std::streamsize>(out.halves[half].size()));
       if (out.halves[half].size() < kHeader + kTrailer) {
         return InternalError("FLOOR", "COPY wrote no file " + file);
       }
@@ -144,6 +148,7 @@ class FloorRun {
   }
 
   std::string url_;
+  const pid_t postmaster_;
   const std::string folder_;
   std::unique_ptr<db::Pool> pool_;
   std::vector<std::string> sources_;
@@ -151,9 +156,10 @@ class FloorRun {
 
 }  // namespace
 
-absl::StatusOr<Floor> MeasureFloor(const std::string& database_url, const std::string& folder,
+absl::StatusOr<Floor> MeasureFloor(const std::string& database_url, pid_t postmaster,
+                                   const std::string& folder,
                                    const std::vector<FloorTable>& tables) {
-  return FloorRun(database_url, folder).Run(tables);
+  return FloorRun(database_url, postmaster, folder).Run(tables);
 }
 
 }  // namespace broadbill::bench

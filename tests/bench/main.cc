@@ -11,7 +11,9 @@ int main(int argc, char** argv) {
   const auto args = broadbill::serve::ParseArgs(argc, argv, {"json", "keep"});
   const std::string name = args.words.empty() ? "" : args.words.front();
   if (name == "billing") return broadbill::bench::Billing(args);
-  std::cerr << "broadbill-bench billing [--accounts 100000] [--history 1] [--usage-percent 20]\n"
-               "                        [--data DIR] [--keep] [--json]\n";
+  if (name == "worker") return broadbill::bench::Worker(args);
+  std::cerr << "broadbill-bench billing [--accounts 100000] [--history 12] [--usage-percent 20]\n"
+               "                        [--processes 1] [--workers N] [--data DIR] [--keep] "
+               "[--json]\n";
   return 2;
 }

@@ -73,6 +73,15 @@ Usage UsageNow(pid_t postmaster) {
   return out;
 }
 
+double CpuSeconds(pid_t pid) {
+  int64_t ticks = 0;
+  const std::vector<std::string> stat = Stat(pid);
+  for (size_t i = 11; i < 13 && i < stat.size(); ++i) ticks += std::stoll(stat[i]);
+  return static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+int64_t PeakMemoryBytes(pid_t pid) { return StatusBytes(std::to_string(pid), "VmHWM"); }
+
 int64_t PeakMemoryBytes() { return StatusBytes("self", "VmHWM"); }
 
 PostgresMemory::PostgresMemory(pid_t postmaster) : postmaster_(postmaster) {

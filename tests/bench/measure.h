@@ -23,6 +23,10 @@ Usage UsageNow(pid_t postmaster);
 
 int64_t PeakMemoryBytes();  // of this process (VmHWM)
 
+// Of another process: CPU used so far, and its peak memory.
+double CpuSeconds(pid_t pid);
+int64_t PeakMemoryBytes(pid_t pid);
+
 // Samples the memory of a PostgreSQL in the background: the private memory of all its processes and
 // the touched part of its shared memory.
 class PostgresMemory {

@@ -75,14 +75,12 @@ class Loader {
   }
 
   absl::Status LoadUsage() {
-    for (int month = 0; options_.usage_percent > 0 && month < options_.months; ++month) {
-      for (int64_t begin = 0; begin < options_.accounts; begin += kAccountsPerFile) {
-        const int64_t end = std::min(begin + kAccountsPerFile, options_.accounts);
-        const std::string events = Events(month, begin, end);
-        if (events.empty()) continue;
-        RETURN_IF_ERROR(
-            Import("usage-events", "usage", "id,source,subject,time,quantity,type\n" + events));
-      }
+    for (int64_t begin = 0; begin < options_.accounts; begin += kAccountsPerFile) {
+      const int64_t end = std::min(begin + kAccountsPerFile, options_.accounts);
+      const std::string events = Events(begin, end);
+      if (events.empty()) continue;
+      RETURN_IF_ERROR(
+          Import("usage-events", "usage", "id,source,subject,time,quantity,type\n" + events));
     }
     return absl::OkStatus();
   }
@@ -131,17 +129,16 @@ class Loader {
   }
 
   // 400 GB a month in ten readings: three started blocks of overage.
-  std::string Events(int month, int64_t begin, int64_t end) const {
+  std::string Events(int64_t begin, int64_t end) const {
     std::string out;
-    const absl::CivilMonth first(options_.first_month);
-    const absl::CivilMonth day = first + month;
+    const CivilDay month = options_.usage_month;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t index = Shuffled(options_, i);
       if (!IsMetered(options_, index)) continue;
       for (int event = 0; event < kEventsPerMonth; ++event) {
         absl::StrAppend(
-            &out, "e", month, "-", index, "-", event, ",bench,m", index, ",",
-            absl::StrFormat("%04d-%02d-%02dT12:00:00Z", day.year(), day.month(), 2 + event * 2),
+            &out, "e", index, "-", event, ",bench,m", index, ",",
+            absl::StrFormat("%04d-%02d-%02dT12:00:00Z", month.year(), month.month(), 2 + event * 2),
             ",40000000000,data\n");
       }
     }

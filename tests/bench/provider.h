@@ -14,8 +14,8 @@ namespace broadbill::bench {
 struct ProviderOptions {
   int64_t accounts = 100000;
   int usage_percent = 20;
-  CivilDay first_month;  // items start here; usage is loaded for `months` months from it
-  int months = 1;
+  CivilDay first_month;  // items start here
+  CivilDay usage_month;  // usage is loaded of this one
 };
 
 // Loads customers and catalogue through the public imports, in files of some ten thousand rows.

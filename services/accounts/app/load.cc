@@ -37,32 +37,43 @@ absl::StatusOr<Plans> LoadPlans(db::Tx& tx) {
 
 absl::StatusOr<std::vector<Bundle>> LoadBundles(db::Tx& tx, const std::vector<Uuid>& accounts,
                                                 const std::vector<Uuid>& subscriptions) {
-  const std::string where = "WHERE (account_id = ANY($1) OR subscription_id = ANY($2))";
+  // Of whole accounts the account alone finds all rows: one key of the index instead of two.
+  const bool whole = subscriptions.empty();
+  const auto select = [&]<class Row>(const std::string& where, const std::string& order,
+                                     const std::vector<Uuid>& of_accounts,
+                                     const std::vector<Uuid>& ids) {
+    const std::string tail = "WHERE " + where + " ORDER BY " + order;
+    return whole ? db::Select<Row>(tx, tail, of_accounts)
+                 : db::Select<Row>(tx, tail, of_accounts, ids);
+  };
   ASSIGN_OR_RETURN(
       std::vector<SubscriptionRow> rows,
-      db::Select<SubscriptionRow>(tx, where + " ORDER BY account_id, start_date, subscription_id",
-                                  accounts, subscriptions));
+      select.template operator()<SubscriptionRow>(
+          whole ? "account_id = ANY($1)" : "(account_id = ANY($1) OR subscription_id = ANY($2))",
+          "account_id, start_date, subscription_id", accounts, subscriptions));
   std::vector<Uuid> ids;
   std::vector<Uuid> owners;
   std::map<Uuid, size_t> at;
   std::vector<Bundle> out;
   for (SubscriptionRow& row : rows) {
     ids.push_back(row.subscription_id);
-    owners.push_back(row.account_id);
+    if (owners.empty() || owners.back() != row.account_id) owners.push_back(row.account_id);
     at[row.subscription_id] = out.size();
     out.push_back({std::move(row), {}, {}, {}});
   }
-  const std::string of = "WHERE account_id = ANY($1) AND subscription_id = ANY($2) ";
+  const std::string of =
+      whole ? "account_id = ANY($1)" : "account_id = ANY($1) AND subscription_id = ANY($2)";
   ASSIGN_OR_RETURN(auto changes,
-                   db::Select<ChangeRow>(tx, of + "ORDER BY effective, entered", owners, ids));
+                   select.template operator()<ChangeRow>(of, "effective, entered", owners, ids));
   for (ChangeRow& row : changes) out[at[row.subscription_id]].changes.push_back(std::move(row));
   ASSIGN_OR_RETURN(auto discounts,
-                   db::Select<DiscountRow>(tx, of + "ORDER BY position, discount_id", owners, ids));
+                   select.template operator()<DiscountRow>(of + " AND subscription_id IS NOT NULL",
+                                                           "position, discount_id", owners, ids));
   for (DiscountRow& row : discounts) {
     out[at[*row.subscription_id]].discounts.push_back(std::move(row));
   }
   ASSIGN_OR_RETURN(auto identifiers,
-                   db::Select<IdentifierRow>(tx, of + "ORDER BY from_date, value", owners, ids));
+                   select.template operator()<IdentifierRow>(of, "from_date, value", owners, ids));
   for (IdentifierRow& row : identifiers) {
     out[at[row.subscription_id]].identifiers.push_back(std::move(row));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,12 +16,16 @@
 #include "libs/jobs/jobs.h"
 #include "libs/rpc/host.h"
 #include "services/invoicing/app/assemble.h"
+#include "services/invoicing/app/ready.h"
 
 namespace broadbill::invoicing {
 
 // A chunk's lease: short, and renewed while the chunk is worked on, so that a dead worker's chunk
 // is soon another's.
 constexpr absl::Duration kLease = absl::Seconds(6);
+// Of bill runs: the kind of their jobs, and what wakes the workers.
+inline constexpr char kRunJob[] = "bill_run";
+inline constexpr char kRunSignal[] = "invoicing.work";
 
 // The source of pending charges that are late fees.
 inline constexpr char kLateFeeSource[] = "payments.late_fee";
@@ -42,11 +47,14 @@ class InvoicingApp {
   absl::StatusOr<std::unique_ptr<rpc::StreamSource<pb::BillRun>>> WatchBillRun(
       const rpc::Context&, const pb::WatchBillRunRequest&);
   absl::StatusOr<pb::BillRun> PostBillRun(const rpc::Context&, const pb::PostBillRunRequest&);
+  absl::StatusOr<pb::BillRun> PauseBillRun(const rpc::Context&, const pb::PauseBillRunRequest&);
+  absl::StatusOr<pb::BillRun> ResumeBillRun(const rpc::Context&, const pb::ResumeBillRunRequest&);
   absl::StatusOr<pb::BillRun> CancelBillRun(const rpc::Context&, const pb::CancelBillRunRequest&);
   absl::StatusOr<pb::ListRunExceptionsResponse> ListRunExceptions(
       const rpc::Context&, const pb::ListRunExceptionsRequest&);
   absl::StatusOr<pb::RetryRunExceptionsResponse> RetryRunExceptions(
       const rpc::Context&, const pb::RetryRunExceptionsRequest&);
+  // run_work.cc
   // A worker: claims chunks and posts finished ones until told to stop.
   void Work(rpc::Background& background);
   // Renews the leases of the chunks that workers of this process hold.
@@ -98,8 +106,13 @@ class InvoicingApp {
   // Voids what a run drafted and did not post.
   absl::Status VoidDrafts(const pb::BillRun& run);
   absl::StatusOr<bool> DraftOneChunk();
-  absl::StatusOr<bool> PostOneChunk();
+  absl::StatusOr<bool> PostChunks();
+  absl::StatusOr<int32_t> Postable(db::Tx& tx, const RunRow& run);
+  absl::Status DraftParts(std::span<const Uuid> account_ids, const DraftContext& context,
+                          std::vector<Draft>& out);
   absl::Status DraftChunk(const jobs::Claim& claim, const RunRow& run, const ChunkRow& chunk);
+  // A chunk's documents that are to be posted, in order.
+  absl::StatusOr<std::vector<Ready>> ToPost(db::Tx& tx, const RunRow& run, int32_t chunk);
   absl::Status SaveChunk(const jobs::Claim& claim, const RunRow& run, const ChunkRow& chunk,
                          const std::vector<Draft>& drafts);
 
@@ -108,6 +121,7 @@ class InvoicingApp {
   const Assembler::Peers peers_;
   const Assembler assembler_;
   jobs::Leases leases_;
+  ReadyChunks ready_;
 };
 
 // charges.cc: a row to its message.
@@ -135,8 +149,13 @@ void DraftEvents(const std::vector<Draft>& drafts, bool held_only, absl::Time no
 // A series never goes back in date: an earlier posting date is moved to that of the series' last
 // document, or refused (SERIES_DATE) when somebody asked for exactly that date.
 enum class PostingDate { kEarliest, kExact };
+// Makes drafts ready that are read from the database.
+absl::StatusOr<std::vector<Ready>> ReadBack(db::Tx& tx, const std::vector<DocumentRow>& documents,
+                                            absl::Time now);
 // Numbers, posting rows and events of documents, in the order given; part of a transaction whose
 // last statement is appending the events.
+absl::Status PostReady(db::Tx& tx, const std::vector<Ready>& documents, CivilDay earliest,
+                       PostingDate rule, absl::Time now, std::vector<db::FeedEvent>& events);
 absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents, CivilDay earliest,
                            PostingDate rule, absl::Time now, std::vector<db::FeedEvent>& events);
 

@@ -1,3 +1,5 @@
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 #include <map>
 
@@ -8,11 +10,12 @@
 #include "libs/status/macros.h"
 #include "services/invoicing/app/deposits.h"
 #include "services/invoicing/app/invoicing_app.h"
+#include "services/invoicing/store/months.h"
 
 namespace broadbill::invoicing {
 namespace {
 
-std::string SeriesOf(const DocumentRow& document, CivilDay date) {
+std::string SeriesOf(const Ready& document, CivilDay date) {
   return absl::StrCat(document.company_id.ToText("co"), "/", document.kind == 2 ? "CN" : "INV", "/",
                       date.year());
 }
@@ -45,14 +48,12 @@ int64_t LateFees(const std::vector<LineRow>& lines, const std::vector<TaxRow>& t
   return sum;
 }
 
-pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& posting,
-                           const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes) {
-  pb::Document parties;
-  parties.ParseFromString(document.parties.data);
-  pb::DocumentPosted out;
+// All but the number and the dates.
+void SetPosted(const DocumentRow& document, const pb::Document& parties,
+               const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes,
+               pb::DocumentPosted& out) {
   out.set_document_id(document.document_id.ToText("doc"));
   out.set_kind(static_cast<pb::Document::Kind>(document.kind));
-  out.set_number(posting.full_number);
   out.set_account_id(document.account_id.ToText("acc"));
   out.set_account_number(parties.customer().account_number());
   out.set_company_id(document.company_id.ToText("co"));
@@ -63,8 +64,6 @@ pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& postin
   out.set_currency_code(document.currency);
   const auto exponent = CurrencyExponent(document.currency);
   out.set_currency_exponent(exponent.ok() ? *exponent : 2);
-  *out.mutable_invoice_date() = convert::ToProto(posting.invoice_date);
-  *out.mutable_due_date() = convert::ToProto(posting.due_date);
   out.set_net_minor(document.net);
   out.set_tax_minor(document.tax);
   out.set_total_minor(document.total);
@@ -104,9 +103,7 @@ pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& postin
   out.set_customer_email(parties.customer().email());
   out.set_language(document.language);
   out.set_customer_class(parties.customer().customer_class());
-  out.set_payment_reference(posting.full_number);
   out.set_late_fees_minor(LateFees(lines, taxes));
-  return out;
 }
 
 // A block of a series' numbers and the date they carry.
@@ -160,6 +157,7 @@ absl::Status SaveLogos(db::Tx& tx, const std::vector<Draft>& drafts) {
 
 absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
   std::vector<CoverageUpdate> coverage;
+  std::vector<Replacing> replacing;
   db::CopyBuffer<DocumentRow> documents;
   db::CopyBuffer<LineRow> lines;
   db::CopyBuffer<TaxRow> taxes;
@@ -170,7 +168,7 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
     coverage.insert(coverage.end(), draft.coverage.begin(), draft.coverage.end());
     if (!draft.document.has_value()) continue;
     documents.Add(*draft.document);
-    RETURN_IF_ERROR(SaveReplaced(tx, draft.document->document_id, draft.coverage));
+    replacing.push_back({draft.document->document_id, &draft.coverage});
     for (const LineRow& line : draft.lines) lines.Add(line);
     for (const TaxRow& tax : draft.taxes) taxes.Add(tax);
     usage.insert(usage.end(), draft.usage.begin(), draft.usage.end());
@@ -179,16 +177,20 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
       charge_documents.push_back(draft.document->document_id);
     }
   }
+  std::vector<Uuid> ids;
+  for (const Replacing& one : replacing) ids.push_back(one.document_id);
+  RETURN_IF_ERROR(MakeMonths(tx, ids));
   RETURN_IF_ERROR(SaveLogos(tx, drafts));
   RETURN_IF_ERROR(CheckSeen(tx, drafts));
   RETURN_IF_ERROR(SaveLinks(tx, drafts));
   RETURN_IF_ERROR(SaveCoverage(tx, coverage));
+  RETURN_IF_ERROR(SaveReplaced(tx, replacing));
   RETURN_IF_ERROR(documents.Send(tx));
   RETURN_IF_ERROR(lines.Send(tx));
   RETURN_IF_ERROR(taxes.Send(tx));
-  RETURN_IF_ERROR(db::Insert(tx, usage,
-                             "ON CONFLICT (account_id, item_id, meter, period_start) "
-                             "DO UPDATE SET billed_minor = excluded.billed_minor")
+  RETURN_IF_ERROR(db::InsertArrays(tx, usage,
+                                   "ON CONFLICT (account_id, item_id, meter, period_start) "
+                                   "DO UPDATE SET billed_minor = excluded.billed_minor")
                       .status());
   RETURN_IF_ERROR(SaveDepositReturns(tx, drafts));
   if (charges.empty()) return absl::OkStatus();
@@ -228,9 +230,29 @@ void DraftEvents(const std::vector<Draft>& drafts, bool held_only, absl::Time no
   }
 }
 
-absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents, CivilDay earliest,
-                           PostingDate rule, absl::Time now, std::vector<db::FeedEvent>& events) {
-  if (documents.empty()) return absl::OkStatus();
+Ready MakeReady(const DocumentRow& document, const std::vector<LineRow>& lines,
+                const std::vector<TaxRow>& taxes, absl::Time now) {
+  pb::Document parties;
+  parties.ParseFromString(document.parties.data);
+  Ready out;
+  out.account_id = document.account_id;
+  out.document_id = document.document_id;
+  out.company_id = document.company_id;
+  out.kind = document.kind;
+  out.due_days = document.due_days;
+  out.due_from = document.due_from;
+  out.number_prefix = parties.seller().account_number();
+  google::protobuf::Arena arena;
+  auto* event = google::protobuf::Arena::CreateMessage<pb::Event>(&arena);
+  event->set_account_id(document.account_id.ToText("acc"));
+  event->set_event_id(Uuid::Make(now).ToText("evt"));
+  SetPosted(document, parties, lines, taxes, *event->mutable_document_posted());
+  event->SerializeToString(&out.event);
+  return out;
+}
+
+absl::StatusOr<std::vector<Ready>> ReadBack(db::Tx& tx, const std::vector<DocumentRow>& documents,
+                                            absl::Time now) {
   std::vector<Uuid> ids;
   std::vector<Uuid> accounts;
   for (const DocumentRow& document : documents) {
@@ -254,17 +276,24 @@ absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents
   std::map<Uuid, std::vector<TaxRow>> taxes;
   for (const LineRow& row : line_rows) lines[row.document_id].push_back(row);
   for (const TaxRow& row : tax_rows) taxes[row.document_id].push_back(row);
+  std::vector<Ready> out;
+  for (const DocumentRow& document : documents) {
+    out.push_back(
+        MakeReady(document, lines[document.document_id], taxes[document.document_id], now));
+  }
+  return out;
+}
+
+absl::Status PostReady(db::Tx& tx, const std::vector<Ready>& documents, CivilDay earliest,
+                       PostingDate rule, absl::Time now, std::vector<db::FeedEvent>& events) {
   std::map<std::string, int64_t> counts;
-  for (const DocumentRow& document : documents) ++counts[SeriesOf(document, earliest)];
+  for (const Ready& document : documents) ++counts[SeriesOf(document, earliest)];
   std::map<std::string, Block> blocks;
   for (const auto& [series, count] : counts) {
     ASSIGN_OR_RETURN(blocks[series], TakeNumbers(tx, series, count, earliest, rule));
   }
-  std::vector<PostingRow> postings;
-  for (const DocumentRow& document : documents) {
-    pb::Document parties;
-    parties.ParseFromString(document.parties.data);
-    const std::string& prefix = parties.seller().account_number();
+  db::CopyBuffer<PostingRow> postings;
+  for (const Ready& document : documents) {
     PostingRow row;
     row.series = SeriesOf(document, earliest);
     Block& block = blocks[row.series];
@@ -273,19 +302,29 @@ absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents
     row.document_id = document.document_id;
     row.invoice_date = block.date;
     row.due_date = std::max(block.date, document.due_from.value_or(block.date)) + document.due_days;
-    row.full_number = absl::StrFormat("%s%s-%d-%06d", prefix, document.kind == 2 ? "CN" : "INV",
-                                      block.date.year(), row.number);
+    row.full_number =
+        absl::StrFormat("%s%s-%d-%06d", document.number_prefix, document.kind == 2 ? "CN" : "INV",
+                        block.date.year(), row.number);
     row.posted_at = now;
-    postings.push_back(row);
-    pb::Event event;
-    event.set_account_id(document.account_id.ToText("acc"));
-    event.set_event_id(Uuid::Make(now).ToText("evt"));
-    *event.mutable_at() = convert::ToProto(now);
-    *event.mutable_document_posted() =
-        ToEvent(document, row, lines[document.document_id], taxes[document.document_id]);
-    events.push_back({event.GetTypeName(), document.account_id, event.SerializeAsString()});
+    postings.Add(row);
+    pb::Event rest;
+    *rest.mutable_at() = convert::ToProto(now);
+    pb::DocumentPosted* posted = rest.mutable_document_posted();
+    posted->set_number(row.full_number);
+    posted->set_payment_reference(row.full_number);
+    *posted->mutable_invoice_date() = convert::ToProto(row.invoice_date);
+    *posted->mutable_due_date() = convert::ToProto(row.due_date);
+    events.push_back({rest.GetTypeName(), document.account_id, document.event});
+    rest.AppendToString(&events.back().body);
   }
-  return db::Copy(tx, postings);
+  return postings.Send(tx);
+}
+
+absl::Status PostDocuments(db::Tx& tx, const std::vector<DocumentRow>& documents, CivilDay earliest,
+                           PostingDate rule, absl::Time now, std::vector<db::FeedEvent>& events) {
+  if (documents.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<Ready> ready, ReadBack(tx, documents, now));
+  return PostReady(tx, ready, earliest, rule, now, events);
 }
 
 }  // namespace broadbill::invoicing

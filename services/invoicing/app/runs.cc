@@ -1,23 +1,17 @@
 #include <algorithm>
-#include <map>
 #include <set>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
-#include "libs/fault/fault.h"
-#include "libs/money/money.h"
-#include "libs/rpc/log.h"
+#include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/invoicing_app.h"
-#include "services/invoicing/app/phases.h"
+#include "services/invoicing/app/run_view.h"
 
 namespace broadbill::invoicing {
 namespace {
 
-constexpr char kJob[] = "bill_run";
-constexpr char kSignal[] = "invoicing.work";
 constexpr size_t kChunkAccounts = 500;
 
 // Chunks of one bucket each, accounts in order.
@@ -37,6 +31,7 @@ std::vector<ChunkRow> PlanChunks(const Uuid& run_id,
       bucket = account.bucket();
     }
     out.back().account_ids.push_back(*id);
+    ++out.back().accounts;
   }
   return out;
 }
@@ -61,121 +56,6 @@ absl::StatusOr<std::vector<accounts::BillableAccount>> ListAll(rpc::Channel& cha
   }
 }
 
-absl::StatusOr<RunRow> FindRun(db::Tx& tx, const std::string& text) {
-  Violations violations;
-  const Uuid id = convert::ReadId("run", text, "bill_run_id", violations);
-  RETURN_IF_ERROR(violations.ToStatus());
-  ASSIGN_OR_RETURN(const auto rows, db::Select<RunRow>(tx, "WHERE run_id = $1", id));
-  if (rows.empty()) return NotFoundError("BILL_RUN_NOT_FOUND", "there is no bill run " + text);
-  return rows.front();
-}
-
-const char* PhaseOf(int32_t state) {
-  switch (state) {
-    case pb::BillRun::RUNNING:
-      return "drafting";
-    case pb::BillRun::POSTING:
-      return "posting";
-    case pb::BillRun::DRAFTED:
-      return "drafted";
-    case pb::BillRun::DONE:
-      return "done";
-    case pb::BillRun::CANCELLED:
-      return "cancelled";
-    default:
-      return "planning";
-  }
-}
-
-absl::StatusOr<pb::BillRun> ToProto(db::Tx& tx, const RunRow& run) {
-  pb::BillRun out;
-  out.set_bill_run_id(run.run_id.ToText("run"));
-  *out.mutable_as_of() = convert::ToProto(run.as_of);
-  out.set_mode(static_cast<pb::BillRun::Mode>(run.mode));
-  out.mutable_scope()->ParseFromString(run.scope.data);
-  out.set_state(static_cast<pb::BillRun::State>(run.state));
-  out.set_created_by(run.created_by);
-  *out.mutable_created_at() = convert::ToProto(run.created_at);
-  ASSIGN_OR_RETURN(
-      const db::Result sums,
-      tx.Exec("SELECT count(*) FILTER (WHERE drafted), count(*) FILTER (WHERE posted), "
-              "coalesce(sum(cardinality(account_ids)) FILTER (WHERE drafted), 0)::int8, "
-              "coalesce(sum(documents), 0)::int8, coalesce(sum(credit_notes), 0)::int8, "
-              "coalesce(sum(lines), 0)::int8, coalesce(sum(net), 0)::int8, "
-              "coalesce(sum(tax), 0)::int8, coalesce(sum(total), 0)::int8, "
-              "coalesce(sum(exceptions), 0)::int8, "
-              "coalesce(sum(documents) FILTER (WHERE posted), 0)::int8 "
-              "FROM bill_run_chunk WHERE run_id = $1",
-              run.run_id));
-  const auto at = [&](int column) { return sums.Get<int64_t>(0, column); };
-  pb::BillRunProgress* progress = out.mutable_progress();
-  progress->set_accounts_total(run.accounts);
-  progress->set_accounts_done(at(2));
-  progress->set_documents_drafted(at(3));
-  progress->set_documents_posted(at(10));
-  progress->set_lines(at(5));
-  progress->set_exceptions(at(9));
-  progress->set_chunks_total(run.chunks);
-  progress->set_chunks_drafted(static_cast<int32_t>(at(0)));
-  progress->set_chunks_posted(static_cast<int32_t>(at(1)));
-  progress->set_phase(PhaseOf(run.state));
-  const absl::Duration elapsed = run.finished_at.value_or(absl::Now()) - run.started_at;
-  progress->set_elapsed_ms(absl::ToInt64Milliseconds(elapsed));
-  const double seconds = std::max(0.001, absl::ToDoubleSeconds(elapsed));
-  const double rate = static_cast<double>(at(2)) / seconds;
-  progress->set_accounts_per_second(rate);
-  if (rate > 0) {
-    progress->set_eta_seconds(
-        static_cast<int64_t>(static_cast<double>(run.accounts - at(2)) / rate));
-  }
-  ASSIGN_OR_RETURN(const db::Result currency,
-                   tx.Exec("SELECT currency FROM document WHERE run_id = $1 LIMIT 1", run.run_id));
-  pb::BillRunTotals* totals = out.add_totals();
-  const std::string code = currency.empty() ? "USD" : currency.Get<std::string>(0, 0);
-  totals->set_currency_code(code);
-  totals->set_invoices(at(3) - at(4));
-  totals->set_credit_notes(at(4));
-  *totals->mutable_net() = convert::ToMoney(at(6), code);
-  *totals->mutable_tax() = convert::ToMoney(at(7), code);
-  *totals->mutable_total() = convert::ToMoney(at(8), code);
-  ASSIGN_OR_RETURN(const db::Result reasons,
-                   tx.Exec("SELECT reason, count(*) FROM run_exception WHERE run_id = $1 AND "
-                           "state = 1 GROUP BY reason ORDER BY reason",
-                           run.run_id));
-  for (int i = 0; i < reasons.size(); ++i) {
-    pb::ExceptionCount* count = out.add_exception_counts();
-    count->set_reason(static_cast<pb::RunException::Reason>(reasons.Get<int32_t>(i, 0)));
-    count->set_count(reasons.Get<int64_t>(i, 1));
-  }
-  return out;
-}
-
-ExceptionRow MakeException(const Uuid& run_id, const Draft& draft, const Problem& problem,
-                           absl::Time now) {
-  ExceptionRow row;
-  row.exception_id = Uuid::Make(now);
-  row.run_id = run_id;
-  row.account_id = draft.account_id;
-  row.reason = problem.reason;
-  row.message = problem.message;
-  if (draft.document.has_value()) {
-    row.document_id = draft.document->document_id;
-    row.amount = draft.document->total;
-  }
-  row.currency = draft.currency;
-  row.forecast = problem.forecast;
-  row.state = pb::RunException::OPEN;
-  row.created_at = now;
-  return row;
-}
-
-bool IsTransient(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kUnavailable ||
-         status.code() == absl::StatusCode::kAborted ||
-         status.code() == absl::StatusCode::kDeadlineExceeded ||
-         status.code() == absl::StatusCode::kResourceExhausted;
-}
-
 // Streams the run about ten times a second until it has ended.
 class RunWatch : public rpc::StreamSource<pb::BillRun> {
  public:
@@ -198,6 +78,32 @@ class RunWatch : public rpc::StreamSource<pb::BillRun> {
   bool waited_ = false;
   bool ended_ = false;
 };
+
+// One account, billed again after an exception: posted on its own date, with its service periods
+// kept.
+absl::Status SaveAndPost(db::Pool& pool, const Clock& clock, const RunRow& run,
+                         const std::vector<Draft>& drafts) {
+  return db::RunTx(pool, [&](db::Tx& tx) -> absl::Status {
+    RETURN_IF_ERROR(SaveDrafts(tx, drafts));
+    RETURN_IF_ERROR(tx.Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND "
+                            "account_id = $2",
+                            run.run_id, drafts.front().account_id)
+                        .status());
+    std::vector<db::FeedEvent> events;
+    std::vector<DocumentRow> documents;
+    Totals totals;
+    for (const Draft& draft : drafts) {
+      if (!draft.document.has_value()) continue;
+      documents.push_back(*draft.document);
+      totals.Add(documents.back());
+    }
+    RETURN_IF_ERROR(totals.Write(tx, run.run_id, run.chunks));
+    const CivilDay date = std::max(run.as_of, DateIn(clock.Now(), absl::UTCTimeZone()));
+    RETURN_IF_ERROR(
+        PostDocuments(tx, documents, date, PostingDate::kEarliest, clock.Now(), events));
+    return db::AppendFeed(tx, events, clock.Now());
+  });
+}
 
 }  // namespace
 
@@ -243,10 +149,10 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
           return ToProto(tx, known);
         }
         RETURN_IF_ERROR(db::Copy(tx, chunks));
-        RETURN_IF_ERROR(jobs::Create(tx, run.run_id, kJob, "", run.chunks, run.created_at));
+        RETURN_IF_ERROR(jobs::Create(tx, run.run_id, kRunJob, "", run.chunks, run.created_at));
         return ToProto(tx, run);
       });
-  db::SignalFeed(kSignal);
+  db::SignalFeed(kRunSignal);
   return result;
 }
 
@@ -283,7 +189,7 @@ absl::StatusOr<pb::BillRun> InvoicingApp::PostBillRun(const rpc::Context& contex
   auto result = convert::Write<pb::BillRun>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::BillRun> {
-        ASSIGN_OR_RETURN(RunRow run, FindRun(tx, request.bill_run_id()));
+        ASSIGN_OR_RETURN(RunRow run, LockRun(tx, request.bill_run_id()));
         if (run.state != pb::BillRun::DRAFTED) {
           return FailedPreconditionError("BILL_RUN_STATE", "only a drafted run can be posted");
         }
@@ -295,7 +201,51 @@ absl::StatusOr<pb::BillRun> InvoicingApp::PostBillRun(const rpc::Context& contex
                             .status());
         return ToProto(tx, run);
       });
-  db::SignalFeed(kSignal);
+  db::SignalFeed(kRunSignal);
+  return result;
+}
+
+// From now on no worker claims a chunk of the run and none is posted; chunks at work are finished.
+absl::StatusOr<pb::BillRun> InvoicingApp::PauseBillRun(const rpc::Context& context,
+                                                       const pb::PauseBillRunRequest& request) {
+  return convert::Write<pb::BillRun>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::BillRun> {
+        ASSIGN_OR_RETURN(RunRow run, LockRun(tx, request.bill_run_id()));
+        if (run.state == pb::BillRun::PAUSED) return ToProto(tx, run);
+        if (run.state != pb::BillRun::RUNNING && run.state != pb::BillRun::POSTING) {
+          return FailedPreconditionError("BILL_RUN_STATE", "only a run at work can be paused");
+        }
+        RETURN_IF_ERROR(jobs::SetState(tx, run.run_id, "paused"));
+        run.state = pb::BillRun::PAUSED;
+        run.paused_at = absl::Now();
+        RETURN_IF_ERROR(tx.Exec("UPDATE bill_run SET state = $2, paused_at = $3 WHERE run_id = $1",
+                                run.run_id, run.state, run.paused_at)
+                            .status());
+        return ToProto(tx, run);
+      });
+}
+
+absl::StatusOr<pb::BillRun> InvoicingApp::ResumeBillRun(const rpc::Context& context,
+                                                        const pb::ResumeBillRunRequest& request) {
+  auto result = convert::Write<pb::BillRun>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::BillRun> {
+        ASSIGN_OR_RETURN(RunRow run, LockRun(tx, request.bill_run_id()));
+        if (run.state != pb::BillRun::PAUSED) {
+          return FailedPreconditionError("BILL_RUN_STATE", "the run is not paused");
+        }
+        RETURN_IF_ERROR(jobs::SetState(tx, run.run_id, "running"));
+        run.state = pb::BillRun::RUNNING;
+        run.paused_ms += absl::ToInt64Milliseconds(absl::Now() - *run.paused_at);
+        run.paused_at.reset();
+        RETURN_IF_ERROR(tx.Exec("UPDATE bill_run SET state = $2, paused_at = NULL, paused_ms = $3 "
+                                "WHERE run_id = $1",
+                                run.run_id, run.state, run.paused_ms)
+                            .status());
+        return ToProto(tx, run);
+      });
+  db::SignalFeed(kRunSignal);
   return result;
 }
 
@@ -304,16 +254,16 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CancelBillRun(const rpc::Context& cont
   auto result = convert::Write<pb::BillRun>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::BillRun> {
-        ASSIGN_OR_RETURN(RunRow run, FindRun(tx, request.bill_run_id()));
+        ASSIGN_OR_RETURN(RunRow run, LockRun(tx, request.bill_run_id()));
         if (run.state == pb::BillRun::DONE) {
           return FailedPreconditionError("BILL_RUN_STATE", "the run is done");
         }
         RETURN_IF_ERROR(jobs::SetState(tx, run.run_id, "cancelled"));
         run.state = pb::BillRun::CANCELLED;
-        RETURN_IF_ERROR(
-            tx.Exec("UPDATE bill_run SET state = $2, finished_at = $3 WHERE run_id = $1",
-                    run.run_id, run.state, absl::Now())
-                .status());
+        RETURN_IF_ERROR(tx.Exec("UPDATE bill_run SET state = $2, finished_at = $3, paused_at = "
+                                "NULL WHERE run_id = $1",
+                                run.run_id, run.state, absl::Now())
+                            .status());
         return ToProto(tx, run);
       });
   if (result.ok() && !request.validate_only()) {
@@ -415,24 +365,7 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
       response.set_open(response.open() + 1);
       continue;
     }
-    const absl::Status billed = db::RunTx(*pool_, [&](db::Tx& write) -> absl::Status {
-      RETURN_IF_ERROR(SaveDrafts(write, drafts));
-      RETURN_IF_ERROR(write
-                          .Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND "
-                                "account_id = $2",
-                                run.run_id, account)
-                          .status());
-      std::vector<db::FeedEvent> events;
-      std::vector<DocumentRow> documents;
-      for (const Draft& draft : drafts) {
-        if (draft.document.has_value()) documents.push_back(*draft.document);
-      }
-      // Posted on its own date, with its service periods kept.
-      const CivilDay date = std::max(run.as_of, DateIn(clock_.Now(), absl::UTCTimeZone()));
-      RETURN_IF_ERROR(
-          PostDocuments(write, documents, date, PostingDate::kEarliest, clock_.Now(), events));
-      return db::AppendFeed(write, events, clock_.Now());
-    });
+    const absl::Status billed = SaveAndPost(*pool_, clock_, run, drafts);
     if (!billed.ok()) {
       if (IsTransient(billed)) return billed;
       response.set_open(response.open() + 1);  // refused again
@@ -442,190 +375,6 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
     response.set_resolved(response.resolved() + 1);
   }
   return response;
-}
-
-// ---- workers
-
-void InvoicingApp::Work(rpc::Background& background) {
-  while (!background.stopping()) {
-    const int64_t seen = db::FeedSignals(kSignal);
-    const auto drafted = DraftOneChunk();
-    const auto posted = PostOneChunk();
-    for (const auto& result : {drafted, posted}) {
-      if (result.ok()) continue;
-      rpc::Log(IsTransient(result.status()) ? rpc::LogLevel::kInfo : rpc::LogLevel::kError,
-               "bill run",
-               {{"error", std::string(result.status().message())},
-                {"reason", ReasonOf(result.status())}});
-      background.WaitFor(absl::Milliseconds(200));
-    }
-    const bool idle = drafted.ok() && !*drafted && posted.ok() && !*posted;
-    if (idle) db::WaitFeedSignal(kSignal, seen, absl::Milliseconds(100));
-  }
-}
-
-void InvoicingApp::KeepLeases(rpc::Background& background) {
-  while (!background.WaitFor(kLease / 3)) leases_.Renew();
-}
-
-absl::Status InvoicingApp::TakeBackChunks() {
-  ASSIGN_OR_RETURN(const int64_t chunks, jobs::ReleaseAll(*pool_, kJob));
-  if (chunks > 0)
-    rpc::Log(rpc::LogLevel::kInfo, "bill run", {{"taken_back", std::to_string(chunks)}});
-  return absl::OkStatus();
-}
-
-absl::StatusOr<bool> InvoicingApp::DraftOneChunk() {
-  ASSIGN_OR_RETURN(const auto claim, jobs::Take(*pool_, kJob, kLease));
-  if (!claim.has_value()) return false;
-  const jobs::Leases::Held held(&leases_, *claim);
-  fault::Point("draft", "claimed");
-  RunRow run;
-  ChunkRow chunk;
-  {
-    ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-    ASSIGN_OR_RETURN(run, FindRun(tx, claim->job_id.ToText("run")));
-    ASSIGN_OR_RETURN(const auto chunks, db::Select<ChunkRow>(tx, "WHERE run_id = $1 AND chunk = $2",
-                                                             run.run_id, claim->chunk));
-    chunk = chunks.front();
-  }
-  const absl::Status status = DraftChunk(*claim, run, chunk);
-  if (!status.ok()) {
-    jobs::Release(*pool_, *claim).IgnoreError();
-    return status;
-  }
-  db::SignalFeed(kSignal);
-  return true;
-}
-
-// Drafts a chunk; what cannot be computed or is refused by the database is narrowed down by halves
-// until the one account stands alone as an exception.
-absl::Status InvoicingApp::DraftChunk(const jobs::Claim& claim, const RunRow& run,
-                                      const ChunkRow& chunk) {
-  const DraftContext context{run.as_of, run.run_id, chunk.chunk, run.tolerance};
-  std::vector<Draft> drafts;
-  auto made = assembler_.MakeDrafts(chunk.account_ids, context);
-  if (!made.ok() && IsTransient(made.status())) return made.status();
-  if (made.ok()) drafts = *std::move(made);
-  fault::Point("draft", "computed");
-  absl::Status saved =
-      made.ok() ? SaveChunk(claim, run, chunk, drafts) : absl::InternalError("not computed");
-  if (saved.ok() || IsTransient(saved)) return saved;
-  drafts.clear();
-  for (const Uuid& account : chunk.account_ids) {
-    auto one = assembler_.MakeDrafts({account}, context);
-    if (!one.ok() && IsTransient(one.status())) return one.status();
-    absl::Status tried = one.status();
-    if (one.ok()) {
-      // Tried and rolled back: only the chunk's own transaction keeps anything.
-      ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-      tried = SaveDrafts(tx, *one);
-    }
-    if (IsTransient(tried)) return tried;
-    if (tried.ok()) {
-      drafts.insert(drafts.end(), one->begin(), one->end());
-      continue;
-    }
-    Draft refused;
-    refused.account_id = account;
-    refused.currency = "USD";
-    refused.problems.push_back({pb::RunException::REFUSED, std::string(tried.message())});
-    drafts.push_back(std::move(refused));
-  }
-  return SaveChunk(claim, run, chunk, drafts);
-}
-
-absl::Status InvoicingApp::SaveChunk(const jobs::Claim& claim, const RunRow& run,
-                                     const ChunkRow& chunk, const std::vector<Draft>& drafts) {
-  ChunkRow sums = chunk;
-  std::vector<ExceptionRow> exceptions;
-  for (const Draft& draft : drafts) {
-    for (const Problem& problem : draft.problems) {
-      exceptions.push_back(MakeException(run.run_id, draft, problem, clock_.Now()));
-    }
-    if (!draft.problems.empty()) ++sums.exceptions;
-    if (!draft.document.has_value() || draft.document->held) continue;
-    ++sums.documents;
-    if (draft.document->kind == 2) ++sums.credit_notes;
-    sums.lines += static_cast<int64_t>(draft.lines.size());
-    sums.net += draft.document->net;
-    sums.tax += draft.document->tax;
-    sums.total += draft.document->total;
-  }
-  Stopwatch watch(peers_.metrics);
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  RETURN_IF_ERROR(jobs::Fence(tx, claim));
-  if (run.mode != pb::BillRun::DRY) RETURN_IF_ERROR(SaveDrafts(tx, drafts));
-  RETURN_IF_ERROR(db::Copy(tx, exceptions));
-  RETURN_IF_ERROR(tx.Exec("UPDATE bill_run_chunk SET drafted = true, documents = $3, "
-                          "credit_notes = $4, lines = $5, net = $6, tax = $7, total = $8, "
-                          "exceptions = $9 WHERE run_id = $1 AND chunk = $2",
-                          run.run_id, chunk.chunk, sums.documents, sums.credit_notes, sums.lines,
-                          sums.net, sums.tax, sums.total, sums.exceptions)
-                      .status());
-  RETURN_IF_ERROR(jobs::Done(tx, claim));
-  std::vector<db::FeedEvent> events;
-  if (run.mode != pb::BillRun::DRY) {
-    DraftEvents(drafts, run.mode == pb::BillRun::POST, clock_.Now(), events);
-  }
-  RETURN_IF_ERROR(db::AppendFeed(tx, events, clock_.Now()));
-  watch.Lap("write drafts");
-  RETURN_IF_ERROR(tx.Commit("draft"));
-  watch.Lap("commit drafts");
-  if (!events.empty()) db::SignalFeed("invoicing");
-  return absl::OkStatus();
-}
-
-// Posts the next chunk of a run, in order; one poster per run by the row's lock.
-absl::StatusOr<bool> InvoicingApp::PostOneChunk() {
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const auto runs,
-                   db::Select<RunRow>(tx,
-                                      "WHERE state IN (2, 5) ORDER BY created_at, run_id LIMIT 1 "
-                                      "FOR UPDATE SKIP LOCKED"));
-  if (runs.empty()) return false;
-  RunRow run = runs.front();
-  const auto finish = [&](int32_t state) -> absl::StatusOr<bool> {
-    RETURN_IF_ERROR(tx.Exec("UPDATE bill_run SET state = $2, finished_at = $3 WHERE run_id = $1",
-                            run.run_id, state, absl::Now())
-                        .status());
-    if (state == pb::BillRun::DONE) RETURN_IF_ERROR(jobs::SetState(tx, run.run_id, "finished"));
-    RETURN_IF_ERROR(tx.Commit("finish"));
-    return true;
-  };
-  if (run.mode != pb::BillRun::POST) {
-    ASSIGN_OR_RETURN(const jobs::Progress progress, jobs::GetProgress(tx, run.run_id));
-    if (progress.done < progress.chunks) return false;
-    return finish(run.mode == pb::BillRun::DRY ? pb::BillRun::DONE : pb::BillRun::DRAFTED);
-  }
-  if (run.next_post >= run.chunks) return finish(pb::BillRun::DONE);
-  ASSIGN_OR_RETURN(const auto chunks, db::Select<ChunkRow>(tx, "WHERE run_id = $1 AND chunk = $2",
-                                                           run.run_id, run.next_post));
-  if (chunks.empty() || !chunks.front().drafted) return false;
-  fault::Point("post", "read");
-  Stopwatch watch(peers_.metrics);
-  ASSIGN_OR_RETURN(const auto documents,
-                   db::Select<DocumentRow>(tx,
-                                           "WHERE run_id = $1 AND chunk = $2 AND NOT held AND "
-                                           "document_id NOT IN (SELECT document_id FROM voiding) "
-                                           "ORDER BY account_id, document_id",
-                                           run.run_id, run.next_post));
-  std::vector<db::FeedEvent> events;
-  RETURN_IF_ERROR(
-      PostDocuments(tx, documents, run.as_of, PostingDate::kEarliest, clock_.Now(), events));
-  RETURN_IF_ERROR(
-      tx.Exec("UPDATE bill_run_chunk SET posted = true WHERE run_id = $1 AND chunk = $2",
-              run.run_id, run.next_post)
-          .status());
-  RETURN_IF_ERROR(
-      tx.Exec("UPDATE bill_run SET next_post = next_post + 1 WHERE run_id = $1", run.run_id)
-          .status());
-  RETURN_IF_ERROR(db::AppendFeed(tx, events, clock_.Now()));
-  watch.Lap("post");
-  RETURN_IF_ERROR(tx.Commit("post"));
-  watch.Lap("commit postings");
-  db::SignalFeed("invoicing");
-  return true;
 }
 
 }  // namespace broadbill::invoicing

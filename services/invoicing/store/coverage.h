@@ -30,10 +30,13 @@ absl::StatusOr<CoverageMap> LoadCoverage(db::Tx& tx, const std::vector<Uuid>& ac
 // FAILED_PRECONDITION when days would be covered twice.
 absl::Status SaveCoverage(db::Tx& tx, const std::vector<CoverageUpdate>& updates);
 
-// Remembers what a draft replaces, so that voiding it can bring that back. Most drafts only add
+// Remembers what drafts replace, so that voiding it can bring that back. Most drafts only add
 // days and need no row.
-absl::Status SaveReplaced(db::Tx& tx, const Uuid& document_id,
-                          const std::vector<CoverageUpdate>& updates);
+struct Replacing {
+  Uuid document_id;
+  const std::vector<CoverageUpdate>* updates;
+};
+absl::Status SaveReplaced(db::Tx& tx, const std::vector<Replacing>& drafts);
 // The updates that take back the coverage of a draft, and of the one made together with it, of
 // items of these accounts. FAILED_PRECONDITION (DRAFT_SUPERSEDED) when a later document changed an
 // item on top of what these replaced.

@@ -253,6 +253,8 @@ struct RunRow {
   absl::Time started_at;
   std::optional<absl::Time> finished_at;
   std::optional<Decimal> tolerance;
+  std::optional<absl::Time> paused_at;
+  int64_t paused_ms = 0;
   static constexpr char kTable[] = "bill_run";
   static constexpr auto Columns() {
     using R = RunRow;
@@ -262,7 +264,8 @@ struct RunRow {
         db::Col("chunks", &R::chunks), db::Col("next_post", &R::next_post),
         db::Col("created_by", &R::created_by), db::Col("created_at", &R::created_at),
         db::Col("started_at", &R::started_at), db::Col("finished_at", &R::finished_at),
-        db::Col("tolerance", &R::tolerance));
+        db::Col("tolerance", &R::tolerance), db::Col("paused_at", &R::paused_at),
+        db::Col("paused_ms", &R::paused_ms));
   }
 };
 
@@ -270,24 +273,44 @@ struct ChunkRow {
   Uuid run_id;
   int32_t chunk = 0;
   std::vector<Uuid> account_ids;
+  int32_t accounts = 0;
   bool drafted = false;
   bool posted = false;
   int64_t documents = 0;
-  int64_t credit_notes = 0;
   int64_t lines = 0;
-  int64_t net = 0;
-  int64_t tax = 0;
-  int64_t total = 0;
   int64_t exceptions = 0;
+  std::optional<absl::Time> drafted_at;
+  std::optional<absl::Time> posted_at;
   static constexpr char kTable[] = "bill_run_chunk";
   static constexpr auto Columns() {
     using R = ChunkRow;
     return std::make_tuple(db::Col("run_id", &R::run_id), db::Col("chunk", &R::chunk),
-                           db::Col("account_ids", &R::account_ids), db::Col("drafted", &R::drafted),
+                           db::Col("account_ids", &R::account_ids),
+                           db::Col("accounts", &R::accounts), db::Col("drafted", &R::drafted),
                            db::Col("posted", &R::posted), db::Col("documents", &R::documents),
-                           db::Col("credit_notes", &R::credit_notes), db::Col("lines", &R::lines),
-                           db::Col("net", &R::net), db::Col("tax", &R::tax),
-                           db::Col("total", &R::total), db::Col("exceptions", &R::exceptions));
+                           db::Col("lines", &R::lines), db::Col("exceptions", &R::exceptions),
+                           db::Col("drafted_at", &R::drafted_at),
+                           db::Col("posted_at", &R::posted_at));
+  }
+};
+
+// What the documents of a chunk come to in one currency.
+struct TotalRow {
+  Uuid run_id;
+  int32_t chunk = 0;
+  std::string currency;
+  int64_t invoices = 0;
+  int64_t credit_notes = 0;
+  int64_t net = 0;
+  int64_t tax = 0;
+  int64_t total = 0;
+  static constexpr char kTable[] = "bill_run_total";
+  static constexpr auto Columns() {
+    using R = TotalRow;
+    return std::make_tuple(db::Col("run_id", &R::run_id), db::Col("chunk", &R::chunk),
+                           db::Col("currency", &R::currency), db::Col("invoices", &R::invoices),
+                           db::Col("credit_notes", &R::credit_notes), db::Col("net", &R::net),
+                           db::Col("tax", &R::tax), db::Col("total", &R::total));
   }
 };
 

@@ -206,7 +206,7 @@ absl::Status NotificationApp::Enqueue(db::Tx& tx, const std::vector<MessageRow>&
         AudienceOf(ToNotice(fact), contacts[fact.account_id], muted[fact.account_id]);
     Address(std::move(fact), audience, now, rows);
   }
-  return db::Insert(tx, rows).status();
+  return db::Copy(tx, rows);
 }
 
 absl::Status NotificationApp::OnInvoicingEvents(db::Tx& tx,
@@ -284,13 +284,13 @@ absl::Status NotificationApp::UpdateCustomers(db::Tx& tx, const std::vector<Cust
   std::vector<Uuid> ids;
   for (const CustomerRow& row : customers) ids.push_back(row.account_id);
   RETURN_IF_ERROR(
-      db::Insert(tx, customers,
-                 "ON CONFLICT (account_id) DO UPDATE SET known = true, account_number = "
-                 "excluded.account_number, company_id = excluded.company_id, name = "
-                 "excluded.name, language = excluded.language")
+      db::InsertArrays(tx, customers,
+                       "ON CONFLICT (account_id) DO UPDATE SET known = true, account_number = "
+                       "excluded.account_number, company_id = excluded.company_id, name = "
+                       "excluded.name, language = excluded.language")
           .status());
   RETURN_IF_ERROR(tx.Exec("DELETE FROM contact WHERE account_id = ANY($1)", ids).status());
-  RETURN_IF_ERROR(db::Insert(tx, contacts).status());
+  RETURN_IF_ERROR(db::Copy(tx, contacts));
   // What came before its account gets its addressees now.
   ASSIGN_OR_RETURN(
       const db::Result waiting,

@@ -28,10 +28,10 @@ absl::Status PaymentsApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::E
   }
   std::vector<CustomerRow> rows;
   for (const auto& [id, row] : latest) rows.push_back(row);
-  return db::Insert(tx, rows,
-                    "ON CONFLICT (account_id) DO UPDATE SET account_number = "
-                    "excluded.account_number, external_id = excluded.external_id, "
-                    "account_group = excluded.account_group, time_zone = excluded.time_zone")
+  return db::InsertArrays(tx, rows,
+                          "ON CONFLICT (account_id) DO UPDATE SET account_number = "
+                          "excluded.account_number, external_id = excluded.external_id, "
+                          "account_group = excluded.account_group, time_zone = excluded.time_zone")
       .status();
 }
 
