@@ -5,13 +5,16 @@
 #include "libs/rpc/host.h"
 #include "libs/serve/args.h"
 #include "tests/bench/billing.h"
+#include "tests/bench/voice.h"
 
 int main(int argc, char** argv) {
   broadbill::rpc::BlockSignals();
   const auto args = broadbill::serve::ParseArgs(argc, argv, {"json", "keep"});
   const std::string name = args.words.empty() ? "" : args.words.front();
   if (name == "billing") return broadbill::bench::Billing(args);
+  if (name == "voice") return broadbill::bench::Voice(args);
   std::cerr << "broadbill-bench billing [--accounts 100000] [--history 1] [--usage-percent 20]\n"
-               "                        [--data DIR] [--keep] [--json]\n";
+               "                        [--data DIR] [--keep] [--json]\n"
+               "broadbill-bench voice [--prefixes 200000] [--calls 1000000] [--json]\n";
   return 2;
 }

@@ -1,6 +1,7 @@
 #include "services/rating/domain/call.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <tuple>
 
@@ -28,7 +29,7 @@ bool Covers(const Bundle& bundle, std::string_view digits) {
 }
 
 Drawn Draw(std::span<Bundle> bundles, std::string_view digits, int64_t seconds,
-           const DeckRate& rate) {
+           const RateRow& rate) {
   Drawn out;
   int64_t rest = seconds;
   for (Bundle& bundle : bundles) {
@@ -65,10 +66,10 @@ bool CostOf(const CallSegments& segments, int64_t skip, int64_t& out) {
   return true;
 }
 
-int64_t CallMicros(const DeckRate& rate, int64_t sixtieths) {
+int64_t CallMicros(const RateRow& rate, int64_t sixtieths) {
   const int64_t used = sixtieths / 60 + (sixtieths % 60 >= 30 ? 1 : 0);
   const int64_t cost = std::max(rate.connect_micros + used, rate.minimum_micros);
-  return std::min(cost, rate.maximum_micros.value_or(cost));
+  return std::min(cost, rate.maximum_micros);
 }
 
 int64_t Billed(const CallSegments& segments) {
@@ -86,12 +87,14 @@ void AddSupplier(const CallFacts& call, const CallTerms& terms, CallPrice& out) 
   terms.supplier->Walk(match, call.answered, call.seconds, terms.zone, segments);
   int64_t sixtieths = 0;
   out.has_supplier_cost = CostOf(segments, 0, sixtieths);
-  out.supplier_micros = CallMicros(terms.supplier->rate(match.first), sixtieths);
+  out.supplier_micros = CallMicros(terms.supplier->row(match.first), sixtieths);
 }
 
 // The rules that come before decks.
 CallOutcome RuleOf(const CallFacts& call, const CallTerms& terms, CallPrice& out) {
-  const bool number = Normalise(call.called, *terms.plan, out.called);
+  const bool number = call.number != nullptr ? call.number->size > 0
+                                             : Normalise(call.called, *terms.plan, out.called);
+  if (call.number != nullptr) out.called = *call.number;
   if (!number) out.called.size = 0;
   if (call.seconds <= 0) return CallOutcome::kNotBillable;
   if (call.inbound) return CallOutcome::kInbound;
@@ -112,36 +115,89 @@ void SortBundles(std::vector<Bundle>& bundles) {
   });
 }
 
+namespace {
+
+// Makes a price of a call before new, in the memory that it has.
+void Reset(const CallFacts& call, CallPrice& out) {
+  out.rate = nullptr;
+  out.deck = 0;
+  out.segments.clear();
+  out.seconds = std::max<int64_t>(0, call.seconds);
+  out.billed_seconds = out.bundle_seconds = out.charged_seconds = 0;
+  out.charged_sixtieths = out.cost_micros = out.supplier_micros = 0;
+  out.has_supplier_cost = false;
+}
+
+// Prices what the decks' rates in `match` say.
+void PriceMatch(const CallFacts& call, const CallTerms& terms, const DeckIndex::Match& match,
+                std::span<Bundle> bundles, CallPrice& out) {
+  out.outcome = CallOutcome::kNoRate;
+  if (!match.found) return;
+  const RateRow& row = terms.decks->row(match.first);
+  out.rate = &terms.decks->rate(match.first);
+  out.deck = row.deck;
+  terms.decks->Walk(match, call.answered, call.seconds, terms.zone, out.segments);
+  out.billed_seconds = Billed(out.segments);
+  // Checked before anything is drawn: a call that cannot be priced takes nothing.
+  if (!CostOf(out.segments, 0, out.charged_sixtieths)) return;
+  out.outcome = CallOutcome::kRated;
+  AddSupplier(call, terms, out);
+  const Drawn drawn = Draw(bundles, out.called.text(), call.seconds, row);
+  out.bundle_seconds = drawn.seconds;
+  if (drawn.covered) {
+    out.charged_sixtieths = 0;
+    return;
+  }
+  out.charged_seconds = out.billed_seconds - drawn.seconds;
+  if (drawn.seconds > 0) CostOf(out.segments, drawn.seconds, out.charged_sixtieths);
+  out.cost_micros = CallMicros(row, out.charged_sixtieths);
+}
+
+}  // namespace
+
 CallPrice RateCall(const CallFacts& call, const CallTerms& terms, std::span<Bundle> bundles) {
   CallPrice out;
   out.seconds = std::max<int64_t>(0, call.seconds);
   out.outcome = RuleOf(call, terms, out);
   if (out.outcome != CallOutcome::kRated) return out;
   const auto match = terms.decks->FindAt(out.called.key(), call.answered, terms.zone);
-  if (!match.found) {
-    out.outcome = CallOutcome::kNoRate;
-    return out;
-  }
-  out.rate = &terms.decks->rate(match.first);
-  out.deck = terms.decks->deck_of(match.first);
-  terms.decks->Walk(match, call.answered, call.seconds, terms.zone, out.segments);
-  out.billed_seconds = Billed(out.segments);
-  // Checked before anything is drawn: a call that cannot be priced takes nothing.
-  if (!CostOf(out.segments, 0, out.charged_sixtieths)) {
-    out.outcome = CallOutcome::kNoRate;
-    return out;
-  }
-  AddSupplier(call, terms, out);
-  const Drawn drawn = Draw(bundles, out.called.text(), call.seconds, *out.rate);
-  out.bundle_seconds = drawn.seconds;
-  if (drawn.covered) {
-    out.charged_sixtieths = 0;
-    return out;
-  }
-  out.charged_seconds = out.billed_seconds - drawn.seconds;
-  if (drawn.seconds > 0) CostOf(out.segments, drawn.seconds, out.charged_sixtieths);
-  out.cost_micros = CallMicros(*out.rate, out.charged_sixtieths);
+  PriceMatch(call, terms, match, bundles, out);
   return out;
+}
+
+void RateMany(std::span<const CallJob> jobs, std::span<CallPrice> prices) {
+  constexpr size_t kTogether = 32;
+  std::array<E164, kTogether> numbers;
+  std::array<uint64_t, kTogether> keys;
+  std::array<uint32_t, kTogether> places;
+  for (size_t begin = 0; begin < jobs.size(); begin += kTogether) {
+    const std::span<const CallJob> some =
+        jobs.subspan(begin, std::min(kTogether, jobs.size() - begin));
+    for (size_t i = 0; i < some.size(); ++i) {
+      const CallJob& job = some[i];
+      if (job.facts.number != nullptr) {
+        numbers[i] = *job.facts.number;
+      } else if (!Normalise(job.facts.called, *job.terms->plan, numbers[i])) {
+        numbers[i].size = 0;
+      }
+      keys[i] = numbers[i].key();
+      job.terms->decks->Prefetch(keys[i], 0);
+      if (!job.bundles.empty()) __builtin_prefetch(job.bundles.data());
+    }
+    for (size_t i = 0; i < some.size(); ++i) some[i].terms->decks->Prefetch(keys[i], 1);
+    for (size_t i = 0; i < some.size(); ++i) places[i] = some[i].terms->decks->PlaceOf(keys[i]);
+    for (size_t i = 0; i < some.size(); ++i) {
+      const CallTerms& terms = *some[i].terms;
+      CallFacts facts = some[i].facts;
+      facts.number = &numbers[i];
+      CallPrice& out = prices[begin + i];
+      Reset(facts, out);
+      out.outcome = RuleOf(facts, terms, out);
+      if (out.outcome != CallOutcome::kRated) continue;
+      PriceMatch(facts, terms, terms.decks->MatchAt(places[i], facts.answered, terms.zone),
+                 some[i].bundles, out);
+    }
+  }
 }
 
 std::string CallPrice::Derivation() const {

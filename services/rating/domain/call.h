@@ -51,7 +51,8 @@ struct CallFacts {
   absl::Time answered;
   int64_t seconds = 0;  // billable, as the switch measured them
   bool inbound = false;
-  bool on_net = false;  // the called number is a line of ours at that time
+  bool on_net = false;           // the called number is a line of ours at that time
+  const E164* number = nullptr;  // `called` as Normalise found it; nullptr: not done yet
 };
 
 // The price of a call.
@@ -76,6 +77,16 @@ struct CallPrice {
 // `bundles` in drawing order; what the call draws is taken off them. A call that does not fit
 // 64 bits is kNoRate.
 CallPrice RateCall(const CallFacts& call, const CallTerms& terms, std::span<Bundle> bundles);
+
+// A call of many.
+struct CallJob {
+  CallFacts facts;
+  const CallTerms* terms = nullptr;
+  std::span<Bundle> bundles;  // of its line, in drawing order
+};
+// The same as RateCall of each in turn, faster: look-ups of several calls wait for memory together.
+// `prices` has as many places as there are jobs.
+void RateMany(std::span<const CallJob> jobs, std::span<CallPrice> prices);
 
 // Calls of several lines that share bundles draw in order of answer time, then of key, whatever
 // order they came in. Prices in the order of `calls`.

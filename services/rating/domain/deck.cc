@@ -20,19 +20,29 @@ uint32_t CellOf(uint64_t key) {
 }
 constexpr uint32_t kCells = 11 * 11 * 11 * 11 * 11;
 
+// Days since 1970; before it and after the year 2148 the range is open.
+uint16_t SmallDay(CivilDay day) {
+  return static_cast<uint16_t>(std::clamp<int32_t>(DayNumber(day), 0, UINT16_MAX));
+}
+
+bool Valid(const RateRow& row, int32_t day) {
+  const auto small = static_cast<uint16_t>(std::clamp<int32_t>(day, 0, UINT16_MAX - 1));
+  return small >= row.from_day && small < row.to_day;
+}
+
 }  // namespace
 
-struct DeckIndex::Row {
-  int64_t connect, per_minute, step_per_minute;
-  int32_t first, next, step_from, step_increment;
-  int32_t from_day, to_day;
-  int32_t window;  // in its deck's set; −1: any other time
-  uint32_t deck;
+// A prefix.
+struct DeckIndex::Node {
+  uint32_t row = kNone;     // its first rate
+  uint32_t parent = kNone;  // next shorter prefix
 };
 
-struct DeckIndex::Node {
-  uint32_t begin = 0, end = 0;  // rows
-  uint32_t parent = kNone;      // next shorter prefix
+// Numbers from `key` to the next stretch's.
+struct DeckIndex::Stretch {
+  uint64_t key = 0;
+  uint32_t row = kNone;  // first rate of the longest prefix
+  uint32_t node = kNone;
 };
 
 struct DeckIndex::DeckPart {
@@ -65,7 +75,7 @@ class DeckIndex::Builder {
       for (const DeckRate& rate : decks[deck].rates) Add(deck, rate);
     }
     Sort();
-    Stretch();
+    Cut();
   }
 
  private:
@@ -88,36 +98,48 @@ class DeckIndex::Builder {
     std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
       return std::tie(a.key, a.deck, a.precedence) < std::tie(b.key, b.deck, b.precedence);
     });
-    for (const Entry& entry : entries_) {
-      const DeckRate& rate = *entry.rate;
-      const auto row = static_cast<uint32_t>(out_.rows_.size());
-      if (row == 0 || entry.key != last_key_) {
-        out_.nodes_.push_back({row, row, kNone});
-        keys_.push_back({entry.key, rate.prefix.size()});
-        last_key_ = entry.key;
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& entry = entries_[i];
+      if (i == 0 || entry.key != entries_[i - 1].key) {
+        out_.nodes_.push_back({static_cast<uint32_t>(i), kNone});
+        keys_.push_back({entry.key, entry.rate->prefix.size()});
       }
-      ++out_.nodes_.back().end;
-      out_.rates_.push_back(rate);
-      out_.rows_.push_back({rate.connect_micros, rate.per_minute_micros,
-                            rate.step_per_minute_micros, rate.first_increment, rate.next_increment,
-                            rate.step_from > 0 ? rate.step_from : 0,
-                            rate.step_increment > 0 ? rate.step_increment : rate.next_increment,
-                            DayNumber(rate.valid_from), DayNumber(rate.valid_to),
-                            entry.precedence == INT32_MAX ? -1 : entry.precedence, entry.deck});
+      out_.rates_.push_back(*entry.rate);
+      out_.rows_.push_back(RowOf(entry));
+      out_.rows_.back().last = i + 1 == entries_.size() || entries_[i + 1].key != entry.key;
     }
+  }
+
+  static RateRow RowOf(const Entry& entry) {
+    const DeckRate& rate = *entry.rate;
+    RateRow out;
+    out.connect_micros = rate.connect_micros;
+    out.per_minute_micros = rate.per_minute_micros;
+    out.step_per_minute_micros = rate.step_per_minute_micros;
+    out.minimum_micros = rate.minimum_micros;
+    out.maximum_micros = rate.maximum_micros.value_or(INT64_MAX);
+    out.first_increment = rate.first_increment;
+    out.next_increment = rate.next_increment;
+    out.step_from = std::max(0, rate.step_from);
+    out.step_increment = rate.step_increment > 0 ? rate.step_increment : rate.next_increment;
+    out.from_day = SmallDay(rate.valid_from);
+    out.to_day = SmallDay(rate.valid_to);
+    out.deck = static_cast<uint8_t>(entry.deck);
+    out.window = entry.precedence == INT32_MAX ? int8_t{-1} : static_cast<int8_t>(entry.precedence);
+    return out;
   }
 
   void Start(uint64_t key, uint32_t node) {
-    if (!out_.starts_.empty() && out_.starts_.back() == key) {
-      out_.start_node_.back() = node;
-      return;
+    const Stretch stretch{key, node == kNone ? kNone : out_.nodes_[node].row, node};
+    if (!out_.stretches_.empty() && out_.stretches_.back().key == key) {
+      out_.stretches_.back() = stretch;
+    } else {
+      out_.stretches_.push_back(stretch);
     }
-    out_.starts_.push_back(key);
-    out_.start_node_.push_back(node);
   }
 
   // The prefixes in order, with those that are still open on a stack.
-  void Stretch() {
+  void Cut() {
     struct Open {
       uint32_t node;
       uint64_t end;  // first key that it does not begin
@@ -140,9 +162,9 @@ class DeckIndex::Builder {
     }
     close(UINT64_MAX);
     out_.cells_.assign(kCells + 1, 0);
-    for (const uint64_t start : out_.starts_) {
-      // Every start is counted in its cell; the end of the last prefix may lie past the digits.
-      ++out_.cells_[std::min(CellOf(start), kCells - 1) + 1];
+    for (const Stretch& stretch : out_.stretches_) {
+      // Each is counted in its cell; the one behind the last prefix may lie past the digits.
+      ++out_.cells_[std::min(CellOf(stretch.key), kCells - 1) + 1];
     }
     std::partial_sum(out_.cells_.begin(), out_.cells_.end(), out_.cells_.begin());
   }
@@ -150,7 +172,6 @@ class DeckIndex::Builder {
   DeckIndex& out_;
   std::vector<Entry> entries_;
   std::vector<std::pair<uint64_t, size_t>> keys_;  // by node: packed prefix and its digits
-  uint64_t last_key_ = 0;
 };
 
 DeckIndex::DeckIndex(const std::vector<Deck>& decks) { Builder(decks, *this); }
@@ -165,66 +186,79 @@ DeckIndex::~DeckIndex() = default;
 DeckIndex::DeckIndex(DeckIndex&&) noexcept = default;
 DeckIndex& DeckIndex::operator=(DeckIndex&&) noexcept = default;
 
-uint32_t DeckIndex::NodeOf(uint64_t key) const {
+void DeckIndex::Prefetch(uint64_t key, int step) const {
+  constexpr size_t kPerLine = 64 / sizeof(Stretch);
+  constexpr size_t kMostLines = 8;
   const uint32_t cell = CellOf(key);
-  const auto begin = starts_.begin() + cells_[cell];
-  const auto end = starts_.begin() + cells_[cell + 1];
-  // The stretch that began last; the first start is 0, so there is one.
-  const auto after = std::upper_bound(begin, end, key);
-  return start_node_[static_cast<size_t>(after - starts_.begin()) - 1];
+  if (step == 0) return __builtin_prefetch(&cells_[cell]);
+  const size_t begin = cells_[cell] == 0 ? 0 : cells_[cell] - 1;
+  const size_t end = std::min<size_t>(cells_[cell + 1], begin + kMostLines * kPerLine);
+  for (size_t at = begin; at < end; at += kPerLine) __builtin_prefetch(&stretches_[at]);
+}
+
+uint32_t DeckIndex::PlaceOf(uint64_t key) const {
+  // The stretch that began last lies in the key's cell or is the one before it; the very first
+  // begins at 0. Halving without branches: which half cannot be predicted.
+  const uint32_t cell = CellOf(key);
+  const uint32_t begin = cells_[cell] == 0 ? 0 : cells_[cell] - 1;
+  const Stretch* at = &stretches_[begin];
+  for (uint32_t left = cells_[cell + 1] - begin; left > 1;) {
+    const uint32_t half = left / 2;
+    at = at[half].key <= key ? at + half : at;
+    left -= half;
+  }
+  if (at->row != kNone) __builtin_prefetch(&rows_[at->row]);
+  return static_cast<uint32_t>(at - stretches_.data());
 }
 
 const DeckRate* DeckIndex::Find(std::string_view digits, CivilDay day) const {
   const int32_t number = DayNumber(day);
-  for (uint32_t at = NodeOf(PackDigits(digits)); at != kNone; at = nodes_[at].parent) {
-    for (uint32_t row = nodes_[at].begin; row < nodes_[at].end; ++row) {
-      if (number >= rows_[row].from_day && number < rows_[row].to_day) return &rates_[row];
+  for (uint32_t at = stretches_[PlaceOf(PackDigits(digits))].node; at != kNone;
+       at = nodes_[at].parent) {
+    for (uint32_t row = nodes_[at].row;; ++row) {
+      if (Valid(rows_[row], number)) return &rates_[row];
+      if (rows_[row].last) break;
     }
   }
   return nullptr;
 }
 
-absl::TimeZone DeckIndex::ZoneOf(const Row& row, const absl::TimeZone& line_zone) const {
-  return decks_[row.deck].zone.value_or(line_zone);
+bool DeckIndex::Holds(const RateRow& row, const LocalTime& local) const {
+  return row.window < 0 || decks_[row.deck].windows.Holds(static_cast<size_t>(row.window), local);
 }
 
-// The first row of [begin, end), all of one deck, that is valid and holds at `local`.
-uint32_t DeckIndex::RowAt(uint32_t begin, uint32_t end, const LocalTime& local) const {
-  for (uint32_t row = begin; row < end; ++row) {
-    const Row& it = rows_[row];
-    if (local.day < it.from_day || local.day >= it.to_day) continue;
-    if (it.window < 0 || decks_[it.deck].windows.Holds(static_cast<size_t>(it.window), local)) {
-      return row;
-    }
-  }
-  return kNone;
-}
-
-DeckIndex::Match DeckIndex::FindAt(uint64_t key, absl::Time answered,
-                                   const absl::TimeZone& line_zone) const {
+DeckIndex::Match DeckIndex::MatchAt(uint32_t place, absl::Time answered,
+                                    const absl::TimeZone& line_zone) const {
+  const Stretch& stretch = stretches_[place];
+  if (stretch.row == kNone) return {};
   const LocalTime line = LocalAt(answered, line_zone);
-  for (uint32_t at = NodeOf(key); at != kNone; at = nodes_[at].parent) {
-    const Node& node = nodes_[at];
-    for (uint32_t begin = node.begin; begin < node.end;) {
-      uint32_t end = begin + 1;
-      while (end < node.end && rows_[end].deck == rows_[begin].deck) ++end;
-      const auto& zone = decks_[rows_[begin].deck].zone;
-      const LocalTime local = zone.has_value() ? LocalAt(answered, *zone) : line;
-      const uint32_t first = RowAt(begin, end, local);
-      if (first != kNone) return {begin, end, first, local, true};
-      begin = end;
+  uint32_t node = stretch.node;
+  uint32_t begin = stretch.row;  // of the deck that `row` is of
+  for (uint32_t row = begin;;) {
+    const auto& zone = decks_[rows_[row].deck].zone;
+    const LocalTime local = zone.has_value() ? LocalAt(answered, *zone) : line;
+    if (Valid(rows_[row], local.day) && Holds(rows_[row], local)) {
+      // Further rates of this deck may hold later in the call.
+      uint32_t end = row + 1;
+      while (!rows_[end - 1].last && rows_[end].deck == rows_[row].deck) ++end;
+      return {begin, end, row, local, true};
     }
+    if (!rows_[row].last) {
+      ++row;
+      if (rows_[row].deck != rows_[begin].deck) begin = row;
+      continue;
+    }
+    node = nodes_[node].parent;
+    if (node == kNone) return {};
+    begin = row = nodes_[node].row;
   }
-  return {};
 }
-
-size_t DeckIndex::deck_of(uint32_t row) const { return rows_[row].deck; }
 
 void DeckIndex::Walk(const Match& match, absl::Time answered, int64_t seconds,
                      const absl::TimeZone& line_zone, CallSegments& out) const {
-  const WindowSet& windows = decks_[rows_[match.first].deck].windows;
-  const bool windowed = !windows.empty() && match.end - match.begin > 1;
-  const absl::TimeZone zone = windowed ? ZoneOf(rows_[match.first], line_zone) : absl::TimeZone();
+  const DeckPart& deck = decks_[rows_[match.first].deck];
+  const bool windowed = !deck.windows.empty() && match.end - match.begin > 1;
+  const absl::TimeZone zone = windowed ? deck.zone.value_or(line_zone) : absl::TimeZone();
   uint32_t row = match.first;
   LocalTime local = match.local;
   int64_t change = windowed ? 0 : INT64_MAX;  // second of the call at which to look again
@@ -235,26 +269,26 @@ void DeckIndex::Walk(const Match& match, absl::Time answered, int64_t seconds,
         local = LocalAt(now, zone);
         // The deck valid at the answer rates the whole call, also past midnight. Where no window
         // holds, the rate before goes on.
-        uint32_t next = kNone;
-        for (uint32_t i = match.begin; i < match.end && next == kNone; ++i) {
-          const Row& it = rows_[i];
-          if (match.local.day < it.from_day || match.local.day >= it.to_day) continue;
-          if (it.window < 0 || windows.Holds(static_cast<size_t>(it.window), local)) next = i;
+        for (uint32_t i = match.begin; i < match.end; ++i) {
+          if (!Valid(rows_[i], match.local.day) || !Holds(rows_[i], local)) continue;
+          row = i;
+          break;
         }
-        if (next != kNone) row = next;
       }
       const absl::Time until =
-          windows.NextChange(now, local, zone, answered + absl::Seconds(seconds));
+          deck.windows.NextChange(now, local, zone, answered + absl::Seconds(seconds));
       change =
           std::max(at + 1, absl::ToInt64Seconds(absl::Ceil(until - answered, absl::Seconds(1))));
     }
-    const Row& it = rows_[row];
+    const RateRow& it = rows_[row];
     const bool stepped = it.step_from > 0 && at >= it.step_from;
     const int64_t limit = !stepped && it.step_from > 0
                               ? std::min<int64_t>({seconds, change, it.step_from})
                               : std::min(seconds, change);
-    const int64_t price = stepped ? it.step_per_minute : it.per_minute;
-    const int32_t increment = stepped ? it.step_increment : at == 0 ? it.first : it.next;
+    const int64_t price = stepped ? it.step_per_minute_micros : it.per_minute_micros;
+    const int32_t increment = stepped   ? it.step_increment
+                              : at == 0 ? it.first_increment
+                                        : it.next_increment;
     // All increments that begin before the limit; the first one is alone.
     const int64_t count = at == 0 ? 1 : (limit - at + increment - 1) / increment;
     at += count * increment;
