@@ -115,7 +115,7 @@ class Bench {
     prefixes_.assign(made.begin(), made.end());
     rating::Deck deck;
     deck.code = "retail";
-    deck.windows = *rating::ParseWindows("holiday 12-25,01-01; peak Mon-Fri 08:00-18:00");
+    deck.windows = *ParseWindows("holiday 12-25,01-01; peak Mon-Fri 08:00-18:00");
     for (const std::string& prefix : prefixes_) {
       DeckRate rate;
       rate.prefix = prefix;

@@ -11,7 +11,7 @@ namespace broadbill::conformance {
 namespace {
 
 using rating::DeckRate;
-using rating::TimeWindow;
+
 
 const std::string kNumber = R"((\d+(?:\.\d+)?))";
 constexpr uint8_t kWeekdays = 0x1f;
@@ -36,7 +36,7 @@ struct When {
   std::vector<std::pair<int32_t, int32_t>>
       weekday;  // from, to; to −1: until the next clause's from
   bool weekend = false;
-  std::vector<rating::Holiday> holidays;
+  std::vector<Holiday> holidays;
   int32_t step_from = 0;  // second of the call
   bool any() const { return !weekday.empty() || weekend || !holidays.empty(); }
 };

@@ -148,7 +148,7 @@ Verdict UnitBundleCase(const Case& one, const CallText& call) {
 
 // A line whose rates have windows from the start of a minute on; the call begins `before` seconds
 // earlier.
-Line WindowLine(const std::vector<rating::TimeWindow>& windows, const std::vector<int32_t>& steps) {
+Line WindowLine(const std::vector<TimeWindow>& windows, const std::vector<int32_t>& steps) {
   rating::Deck deck;
   deck.windows = windows;
   for (size_t i = 0; i < windows.size(); ++i) {

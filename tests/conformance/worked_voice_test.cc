@@ -185,7 +185,7 @@ std::optional<rating::Deck> FreesideDeck(const std::string& plan) {
   };
   std::smatch m;
   if (std::regex_match(plan, m, kPeak)) {
-    const auto windows = rating::ParseWindows("peak " + m[1].str());
+    const auto windows = ParseWindows("peak " + m[1].str());
     if (!windows.ok()) return std::nullopt;
     deck.windows = *windows;
     add(m[2], std::stoi(m[4]), "peak");

@@ -155,6 +155,13 @@ void PriceMatch(const CallFacts& call, const CallTerms& terms, const DeckIndex::
 
 }  // namespace
 
+CallOutcome FreeOf(const CallFacts& call, const DialPlan& plan) {
+  CallTerms terms;
+  terms.plan = &plan;
+  CallPrice none;
+  return RuleOf(call, terms, none);
+}
+
 CallPrice RateCall(const CallFacts& call, const CallTerms& terms, std::span<Bundle> bundles) {
   CallPrice out;
   out.seconds = std::max<int64_t>(0, call.seconds);

@@ -74,6 +74,9 @@ struct CallPrice {
   std::string Derivation() const;
 };
 
+// What decides a call before decks are asked; kRated: they are.
+CallOutcome FreeOf(const CallFacts& call, const DialPlan& plan);
+
 // `bundles` in drawing order; what the call draws is taken off them. A call that does not fit
 // 64 bits is kNoRate.
 CallPrice RateCall(const CallFacts& call, const CallTerms& terms, std::span<Bundle> bundles);

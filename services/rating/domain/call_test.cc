@@ -291,23 +291,4 @@ TEST_CASE("how long a balance lasts") {
   CHECK(AffordableSeconds(half_hour, line.terms, 100000000) == 1800);
 }
 
-TEST_CASE("windows are written as they are read") {
-  const auto same = [](const char* text, const char* out) {
-    const auto windows = ParseWindows(text);
-    REQUIRE(windows.ok());
-    CHECK(FormatWindows(*windows) == out);
-  };
-  same("peak Mon-Fri 08:00-18:00", "peak Mon,Tue,Wed,Thu,Fri 08:00-18:00");
-  same("night 22-6", "night 22:00-06:00");
-  same("free Sat,Sun; off 2026-12-25,01-01",
-       "free Sat,Sun 00:00-24:00; off 2026-12-25,01-01 00:00-24:00");
-  same("x Fri-Mon 00:00-24:00", "x Mon,Fri,Sat,Sun 00:00-24:00");
-  for (const char* bad :
-       {"peak", "peak Mon-Fri 08:00", "peak 25:00-26:00", "peak Foo 08:00-09:00",
-        "peak 08:00-08:00", "peak Mon 1-2 3-4", "peak 13-45", "p Mon,2026-02-30"}) {
-    INFO(bad);
-    CHECK_FALSE(ParseWindows(bad).ok());
-  }
-}
-
 }  // namespace broadbill::rating

@@ -15,7 +15,7 @@
 #include "libs/calendar/date.h"
 #include "libs/money/decimal.h"
 #include "services/rating/domain/number.h"
-#include "services/rating/domain/window.h"
+#include "libs/calendar/window.h"
 
 namespace broadbill::rating {
 

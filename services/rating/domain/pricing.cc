@@ -324,12 +324,6 @@ uint64_t Percentile(std::vector<uint64_t> values, int64_t slots, const Decimal& 
   return values[static_cast<size_t>(at)];
 }
 
-uint64_t BurstOctets(const SlotOctets& octets, const Decimal& percent, bool sum) {
-  const uint64_t in = Percentile(octets.in, octets.slots, percent);
-  const uint64_t out = Percentile(octets.out, octets.slots, percent);
-  return sum ? in + out : std::max(in, out);
-}
-
 absl::StatusOr<UsageLine> BillUsage(const PriceTerms& terms, const Priced& priced,
                                     int64_t billed_minor, LineKind kind, int currency_exponent,
                                     Rounding rounding) {

@@ -117,14 +117,6 @@ Priced PriceCapacity(const std::vector<CapacityTier>& tiers,
 // `values` does not hold are 0. 0 when there are none.
 uint64_t Percentile(std::vector<uint64_t> values, int64_t slots, const Decimal& percent);
 
-// Octets of a billing interval by its slots (5 minutes), in and out.
-struct SlotOctets {
-  std::vector<uint64_t> in, out;
-  int64_t slots = 0;  // in the interval, with those that were not measured
-};
-// In and out apart; the larger counts, or their sum.
-uint64_t BurstOctets(const SlotOctets& octets, const Decimal& percent, bool sum);
-
 enum class LineKind {
   kPartial,  // more lines of the period follow
   kLast,     // the period's last line, or its only one

@@ -189,9 +189,6 @@ TEST_CASE("95th percentile: the 8,208th smallest of 8,640 slots of 30 days") {
   CHECK(Percentile(std::vector<uint64_t>(432, 7), 8640, D("95")) == 0);
   CHECK(Percentile(std::vector<uint64_t>(433, 7), 8640, D("95")) == 7);
   CHECK(Percentile({}, 0, D("95")) == 0);
-  const SlotOctets octets{{1, 2, 30}, {5, 6, 7}, 3};
-  CHECK(BurstOctets(octets, D("95"), false) == 30);
-  CHECK(BurstOctets(octets, D("95"), true) == 37);
 }
 
 TEST_CASE("partial lines are what the cumulated quantity costs less what was billed") {

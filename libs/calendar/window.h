@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "libs/calendar/date.h"
 
-namespace broadbill::rating {
+namespace broadbill {
 
 // A holiday; every year where `year` is 0.
 struct Holiday {
@@ -69,4 +69,4 @@ class WindowSet {
   std::vector<int32_t> edges_;  // seconds of a day at which some window begins or ends, ascending
 };
 
-}  // namespace broadbill::rating
+}  // namespace broadbill

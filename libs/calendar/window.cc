@@ -1,4 +1,4 @@
-#include "services/rating/domain/window.h"
+#include "libs/calendar/window.h"
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 
-namespace broadbill::rating {
+namespace broadbill {
 namespace {
 
 constexpr std::array<const char*, 7> kDays = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
@@ -198,4 +198,4 @@ absl::Time WindowSet::NextChange(absl::Time at, const LocalTime& local, const ab
   return std::min(next, moved > at ? moved : next);
 }
 
-}  // namespace broadbill::rating
+}  // namespace broadbill
