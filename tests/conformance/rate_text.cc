@@ -12,7 +12,6 @@ namespace {
 
 using rating::DeckRate;
 
-
 const std::string kNumber = R"((\d+(?:\.\d+)?))";
 constexpr uint8_t kWeekdays = 0x1f;
 constexpr uint8_t kWeekend = 0x60;
@@ -269,7 +268,7 @@ CallText ReadCall(const std::string& text) {
   Groups m;
   out.answered = absl::FromUnixSeconds(1330862400);  // a Sunday, where a case does not say
   out.later_part = Take(rest, "LoopIndex [1-9]", m);
-  if (Take(rest, "(?:balance|member) " + kNumber, m)) {
+  if (Take(rest, "(?:balance|member|money) " + kNumber, m)) {
     out.balance = *Decimal::Parse(m[1]);
   }
   const std::string kClock = R"((\d\d:\d\d(?::\d\d)?))";

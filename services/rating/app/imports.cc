@@ -358,7 +358,9 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
   if (!request.currency_code().empty()) {
     violations.Check(CurrencyExponent(request.currency_code()).status(), "currency_code");
   }
-  violations.Check(ParseWindows(request.windows()).status(), "windows");
+  const auto asked = ParseWindows(request.windows());
+  violations.Check(asked.status(), "windows");
+  violations.Require(!asked.ok() || asked->size() <= 100, "windows", "must be at most 100");
   violations.Check(ZoneOf(request.time_zone()).status(), "time_zone");
   RETURN_IF_ERROR(violations.ToStatus());
   // What holds from now on: the request's, else the deck's. Read before the file, whose rates name

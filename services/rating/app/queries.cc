@@ -94,7 +94,8 @@ absl::StatusOr<pb::ListRatesResponse> RatingApp::ListRates(const rpc::Context&,
 absl::StatusOr<pb::QuoteCallResponse> RatingApp::QuoteCall(const rpc::Context&,
                                                            const pb::QuoteCallRequest& request) {
   Violations violations;
-  violations.Require(request.deck_codes_size() > 0, "deck_codes", "must name at least one deck");
+  violations.Require(request.deck_codes_size() >= 1 && request.deck_codes_size() <= 20,
+                     "deck_codes", "must name 1 to 20 decks");
   violations.Require(request.seconds() >= 0, "seconds", "must not be negative");
   const auto zone = LoadZone(request.time_zone().empty() ? "UTC" : request.time_zone());
   violations.Check(zone.status(), "time_zone");
