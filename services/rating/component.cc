@@ -19,6 +19,8 @@ absl::Status Register(rpc::Host& host) {
       .Unary("ListDecks", app, &RatingApp::ListDecks)
       .Unary("ListRates", app, &RatingApp::ListRates)
       .Unary("QuoteCall", app, &RatingApp::QuoteCall)
+      .Unary("SimulateUsage", app, &RatingApp::SimulateUsage)
+      .Unary("SimulateCall", app, &RatingApp::SimulateCall)
       .Unary("ListUsage", app, &RatingApp::ListUsage)
       .Unary("ListCalls", app, &RatingApp::ListCalls)
       .Unary("ListWaitingRecords", app, &RatingApp::ListWaitingRecords)

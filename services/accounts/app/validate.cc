@@ -4,6 +4,7 @@
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
 #include "services/accounts/app/accounts_app.h"
+#include "services/accounts/app/usage_terms.h"
 
 namespace broadbill::accounts {
 namespace {
@@ -201,10 +202,12 @@ void NormalisePlan(pb::Plan& plan, const std::string& default_currency, Violatio
     CheckDecimal(usage->block_price(), "plan.usage.block_price", violations);
     violations.Require(usage->block_size().value() != "0", "plan.usage.block_size",
                        "must be more than 0");
+    CheckUsageTerms(*usage, violations);
     if (usage->tax_class().empty()) usage->set_tax_class(plan.tax_class());
     if (usage->account_code().empty()) usage->set_account_code(plan.account_code());
   }
   if (plan.has_voice()) {
+    CheckVoiceTerms(plan.voice(), violations);
     if (plan.voice().tax_class().empty()) {
       plan.mutable_voice()->set_tax_class(plan.tax_class());
     }

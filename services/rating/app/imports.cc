@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "libs/calendar/time_zone.h"
@@ -37,17 +38,24 @@ int64_t Micros(const Decimal& value) {
   return static_cast<int64_t>(value.scaled() / (Decimal::kScale / 1000000));
 }
 
+// What tells a rate of a deck from the others.
+using RateKey = std::tuple<std::string, CivilDay, std::string>;  // prefix, first day, window
+RateKey KeyOf(const DeckRateRow& row) { return {row.prefix, row.valid_from, row.window}; }
+using Rates = std::map<RateKey, DeckRateRow>;
+
 class DeckFile {
  public:
-  DeckFile(const pb::ImportDeckRequest& request, CivilDay valid_from)
-      : request_(request), valid_from_(valid_from) {}
+  // `windows`: names that rates may hold in.
+  DeckFile(const pb::ImportDeckRequest& request, CivilDay valid_from, std::set<std::string> windows)
+      : request_(request), valid_from_(valid_from), windows_(std::move(windows)) {}
 
   absl::Status Read() {
     csv::Reader reader(request_.content());
     ASSIGN_OR_RETURN(
         header_, csv::Header::Read(reader, {"prefix", "destination", "rate_per_minute"},
                                    {"connect_fee", "first_increment", "next_increment", "minimum",
-                                    "valid_from", "valid_to"}));
+                                    "maximum", "valid_from", "valid_to", "window", "step_from",
+                                    "step_rate_per_minute", "step_increment"}));
     for (csv::Row row; reader.Next(row);) {
       ++read;
       if (auto wrong = header_->Check(row); wrong.has_value()) {
@@ -61,7 +69,7 @@ class DeckFile {
 
   int64_t read = 0;
   std::vector<csv::RowError> errors;
-  std::map<std::pair<std::string, CivilDay>, DeckRateRow> rates;
+  Rates rates;
 
  private:
   void Refuse(const csv::Row& row, const char* column, const std::string& message,
@@ -118,31 +126,50 @@ class DeckFile {
                     Amount(row, "minimum", false, rate.minimum_micros) &&
                     Seconds(row, "first_increment", rate.first_increment) &&
                     Seconds(row, "next_increment", rate.next_increment) &&
-                    Day(row, "valid_from", rate.valid_from) && Day(row, "valid_to", rate.valid_to);
+                    Day(row, "valid_from", rate.valid_from) &&
+                    Day(row, "valid_to", rate.valid_to) && ReadSteps(row, rate);
     if (!ok) return;
     if (rate.valid_to <= rate.valid_from) {
       return Refuse(row, "valid_to", "must be after valid_from");
     }
-    if (!rates.emplace(std::make_pair(rate.prefix, rate.valid_from), rate).second) {
+    if (!rates.emplace(KeyOf(rate), rate).second) {
       Refuse(row, "prefix", "stands twice in the file for the same first day", "DUPLICATE_ROW");
     }
   }
 
+  // Window, maximum, and the rate from some second on.
+  bool ReadSteps(const csv::Row& row, DeckRateRow& rate) {
+    rate.window = header_->Get(row, "window");
+    if (!rate.window.empty() && windows_.count(rate.window) == 0) {
+      Refuse(row, "window", "must be a name of the deck's windows");
+      return false;
+    }
+    int64_t maximum = 0;
+    if (!Amount(row, "maximum", false, maximum)) return false;
+    if (!header_->Get(row, "maximum").empty()) rate.maximum_micros = maximum;
+    const bool ok = Seconds(row, "step_from", rate.step_from) &&
+                    Seconds(row, "step_increment", rate.step_increment) &&
+                    Amount(row, "step_rate_per_minute", false, rate.step_per_minute_micros);
+    if (ok && rate.step_from == 0 && !header_->Get(row, "step_rate_per_minute").empty()) {
+      Refuse(row, "step_from", "is required where step_rate_per_minute is given");
+      return false;
+    }
+    return ok;
+  }
+
   const pb::ImportDeckRequest& request_;
   const CivilDay valid_from_;
+  const std::set<std::string> windows_;
   std::optional<csv::Header> header_;
 };
 
-using Rates = std::map<std::pair<std::string, CivilDay>, DeckRateRow>;
-
-// The rates of one prefix follow each other: an earlier one ends where the next begins.
+// The rates of one prefix and window follow each other: an earlier one ends where the next begins.
 void Chain(Rates& rates) {
-  DeckRateRow* last = nullptr;
+  std::map<std::pair<std::string, std::string>, DeckRateRow*> last;
   for (auto& [key, rate] : rates) {
-    if (last != nullptr && last->prefix == rate.prefix) {
-      last->valid_to = std::min(last->valid_to, rate.valid_from);
-    }
-    last = &rate;
+    DeckRateRow*& before = last[{rate.prefix, rate.window}];
+    if (before != nullptr) before->valid_to = std::min(before->valid_to, rate.valid_from);
+    before = &rate;
   }
 }
 
@@ -150,7 +177,7 @@ void Chain(Rates& rates) {
 // hold; with `replace` no others from `valid_from` on.
 Rates Merge(const std::vector<DeckRateRow>& before, const Rates& file, bool replace,
             CivilDay valid_from) {
-  std::map<std::string, CivilDay> first_day;  // of the file, by prefix
+  std::map<std::string, CivilDay> first_day;  // of the file, by prefix; keys are in order of day
   for (const auto& [key, rate] : file) first_day.emplace(rate.prefix, rate.valid_from);
   Rates out;
   for (DeckRateRow row : before) {
@@ -160,7 +187,7 @@ Rates Merge(const std::vector<DeckRateRow>& before, const Rates& file, bool repl
       if (row.valid_from >= end) continue;
       row.valid_to = std::min(row.valid_to, end);
     }
-    out.emplace(std::make_pair(row.prefix, row.valid_from), row);
+    out.emplace(KeyOf(row), row);
   }
   for (const auto& [key, rate] : file) out[key] = rate;
   Chain(out);
@@ -183,6 +210,13 @@ std::string RateText(const DeckRateRow& row) {
                                  "/", row.next_increment);
   if (row.connect_micros > 0) absl::StrAppend(&out, ", connect ", micros(row.connect_micros));
   if (row.minimum_micros > 0) absl::StrAppend(&out, ", minimum ", micros(row.minimum_micros));
+  if (row.maximum_micros.has_value()) {
+    absl::StrAppend(&out, ", at most ", micros(*row.maximum_micros));
+  }
+  if (row.step_from > 0) {
+    absl::StrAppend(&out, ", from second ", row.step_from, " ", micros(row.step_per_minute_micros));
+  }
+  if (!row.window.empty()) absl::StrAppend(&out, ", in ", row.window);
   if (row.valid_to != CivilDay::max()) absl::StrAppend(&out, ", to ", FormatDate(row.valid_to));
   return out;
 }
@@ -190,15 +224,15 @@ std::string RateText(const DeckRateRow& row) {
 DeckChange CompareDeck(const std::vector<DeckRateRow>& before, const Rates& after) {
   constexpr size_t kListed = 200;
   DeckChange out;
-  std::set<std::pair<std::string, CivilDay>> known;
+  std::set<RateKey> known;
   const auto differs = [&](const DeckRateRow& was, const std::string& is) {
     if (out.differences.size() < kListed) {
       out.differences.push_back(absl::StrCat(was.prefix, ": ", RateText(was), " → ", is));
     }
   };
   for (const DeckRateRow& row : before) {
-    known.insert({row.prefix, row.valid_from});
-    const auto found = after.find({row.prefix, row.valid_from});
+    known.insert(KeyOf(row));
+    const auto found = after.find(KeyOf(row));
     if (found != after.end() && found->second == row) continue;
     out.erased.push_back(row);
     if (found == after.end()) {
@@ -216,27 +250,47 @@ DeckChange CompareDeck(const std::vector<DeckRateRow>& before, const Rates& afte
   return out;
 }
 
-absl::Status SaveDeck(db::Tx& tx, const pb::ImportDeckRequest& request, const DeckChange& change,
-                      absl::Time now) {
+// `deck` has the windows and the zone that hold from now on.
+absl::Status SaveDeck(db::Tx& tx, const pb::ImportDeckRequest& request, const DeckRow& deck,
+                      const DeckChange& change, absl::Time now) {
   RETURN_IF_ERROR(
-      tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at) "
-              "VALUES ($1, $2, $3, 1, $4) ON CONFLICT (code) DO UPDATE SET "
-              "version = deck.version + 1, updated_at = $4",
+      tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at, windows, time_zone) "
+              "VALUES ($1, $2, $3, 1, $4, $5, $6) ON CONFLICT (code) DO UPDATE SET "
+              "version = deck.version + 1, updated_at = $4, windows = $5, time_zone = $6",
               request.deck_code(), request.name().empty() ? request.deck_code() : request.name(),
-              request.currency_code().empty() ? std::string("USD") : request.currency_code(), now)
+              request.currency_code().empty() ? std::string("USD") : request.currency_code(), now,
+              deck.windows, deck.time_zone)
           .status());
   std::vector<std::string> prefixes;
   std::vector<CivilDay> days;
+  std::vector<std::string> windows;
   for (const DeckRateRow& row : change.erased) {
     prefixes.push_back(row.prefix);
     days.push_back(row.valid_from);
+    windows.push_back(row.window);
   }
-  RETURN_IF_ERROR(tx.Exec("DELETE FROM deck_rate r USING unnest($2, $3) AS gone (prefix, day) "
-                          "WHERE r.deck = $1 AND r.prefix = gone.prefix AND "
-                          "r.valid_from = gone.day",
-                          request.deck_code(), prefixes, days)
-                      .status());
+  RETURN_IF_ERROR(
+      tx.Exec("DELETE FROM deck_rate r USING unnest($2, $3, $4) AS gone (prefix, day, time_window) "
+              "WHERE r.deck = $1 AND r.prefix = gone.prefix AND r.valid_from = gone.day AND "
+              "r.time_window = gone.time_window",
+              request.deck_code(), prefixes, days, windows)
+          .status());
   return db::Copy(tx, change.written);
+}
+
+// The deck's own row as it will be. Windows are kept as they are written out, so that two ways to
+// write the same are no difference.
+absl::StatusOr<DeckRow> DeckAfter(db::Pool& pool, const pb::ImportDeckRequest& request) {
+  ASSIGN_OR_RETURN(db::Tx tx, pool.Begin());
+  ASSIGN_OR_RETURN(const std::vector<DeckRow> rows,
+                   db::Select<DeckRow>(tx, "WHERE code = $1", request.deck_code()));
+  DeckRow out = rows.empty() ? DeckRow{} : rows.front();
+  if (!request.windows().empty()) {
+    ASSIGN_OR_RETURN(const std::vector<TimeWindow> windows, ParseWindows(request.windows()));
+    out.windows = FormatWindows(windows);
+  }
+  if (!request.time_zone().empty()) out.time_zone = request.time_zone();
+  return out;
 }
 
 }  // namespace
@@ -304,8 +358,18 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
   if (!request.currency_code().empty()) {
     violations.Check(CurrencyExponent(request.currency_code()).status(), "currency_code");
   }
+  const auto asked = ParseWindows(request.windows());
+  violations.Check(asked.status(), "windows");
+  violations.Require(!asked.ok() || asked->size() <= 100, "windows", "must be at most 100");
+  violations.Check(ZoneOf(request.time_zone()).status(), "time_zone");
   RETURN_IF_ERROR(violations.ToStatus());
-  DeckFile file(request, valid_from);
+  // What holds from now on: the request's, else the deck's. Read before the file, whose rates name
+  // windows; the deck is read again where it is written.
+  ASSIGN_OR_RETURN(const DeckRow planned, DeckAfter(*pool_, request));
+  ASSIGN_OR_RETURN(const std::vector<TimeWindow> windows, ParseWindows(planned.windows));
+  std::set<std::string> names;
+  for (const TimeWindow& window : windows) names.insert(window.name);
+  DeckFile file(request, valid_from, names);
   RETURN_IF_ERROR(file.Read());
   ImportResult result;
   if (!request.validate_only()) result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
@@ -321,15 +385,22 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
                          db::Select<DeckRateRow>(tx, "WHERE deck = $1", request.deck_code()));
         const DeckChange change =
             CompareDeck(before, Merge(before, file.rates, request.replace(), valid_from));
-        if (deck.empty() || !change.empty()) {
-          RETURN_IF_ERROR(SaveDeck(tx, request, change, clock_.Now()));
+        const bool times = !deck.empty() && (deck.front().windows != planned.windows ||
+                                             deck.front().time_zone != planned.time_zone);
+        if (times) {
+          result.add_differences(absl::StrCat("windows: ", deck.front().windows, " ",
+                                              deck.front().time_zone, " → ", planned.windows, " ",
+                                              planned.time_zone));
+        }
+        if (deck.empty() || times || !change.empty()) {
+          RETURN_IF_ERROR(SaveDeck(tx, request, planned, change, clock_.Now()));
           // Calls that waited for a rate get another try.
           Ingest ingest(tx, clock_.Now(), "retry");
           RETURN_IF_ERROR(ingest.Retry({"NO_RATE", "NO_DECK"}, {}));
         }
         int64_t applied = 0;
         for (const DeckRateRow& row : change.written) {
-          applied += static_cast<int64_t>(file.rates.count({row.prefix, row.valid_from}));
+          applied += static_cast<int64_t>(file.rates.count(KeyOf(row)));
         }
         result.set_rows_applied(applied);
         result.set_rows_skipped(file.read - applied);

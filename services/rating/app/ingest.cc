@@ -117,6 +117,20 @@ const DialPlan& PlanOf(const std::string& country) {
   return plan != nullptr ? *plan : *FindDialPlan("US");
 }
 
+// Destination group of calls that cost nothing.
+std::string FreeDestination(CallOutcome outcome) {
+  switch (outcome) {
+    case CallOutcome::kInbound:
+      return "Inbound";
+    case CallOutcome::kEmergency:
+      return "Emergency";
+    case CallOutcome::kTollFree:
+      return "Toll-free";
+    default:
+      return "On-net";
+  }
+}
+
 std::string E164OrRaw(const std::string& number, const DialPlan& plan) {
   return ToE164(number, plan).value_or(number);
 }
@@ -272,23 +286,12 @@ absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
   return Flush();
 }
 
-absl::StatusOr<const DeckIndex*> Ingest::Index(const std::vector<std::string>& decks) {
-  auto& index = indexes_[decks];
-  if (index == nullptr) {
-    std::vector<std::vector<DeckRate>> rates;
-    for (const std::string& deck : decks) {
-      ASSIGN_OR_RETURN(
-          const std::vector<DeckRateRow> rows,
-          db::Select<DeckRateRow>(tx_, "WHERE deck = $1 ORDER BY prefix, valid_from", deck));
-      rates.emplace_back();
-      for (const DeckRateRow& row : rows) {
-        rates.back().push_back(ToRate(row));
-        rates.back().back().destination = deck + "\x1f" + row.destination;
-      }
-    }
-    index = std::make_unique<DeckIndex>(rates);
+absl::StatusOr<const LoadedDecks*> Ingest::Decks(const std::vector<std::string>& codes) {
+  LoadedDecks& decks = decks_[codes];
+  if (decks.index == nullptr) {
+    ASSIGN_OR_RETURN(decks, LoadDecks(tx_, codes));
   }
-  return index.get();
+  return &decks;
 }
 
 absl::Status Ingest::Rate(const CallRecord& record, const Subjects& subjects,
@@ -327,26 +330,32 @@ absl::Status Ingest::Rate(const CallRecord& record, const Subjects& subjects,
   row.seconds = record.seconds;
   row.currency = terms->currency;
   const DialPlan& plan = PlanOf(terms->country);
-  const std::optional<std::string> digits = ToE164(record.called, plan);
-  const bool emergency = IsEmergency(record.called, plan);
-  if (inbound || callee != nullptr || emergency) {
-    row.destination = inbound ? "Inbound" : emergency ? "Emergency" : "On-net";
-  } else if (!digits.has_value()) {
-    return wait("BAD_NUMBER", "'" + record.called + "' cannot be dialled from " + plan.country);
-  } else {
+  CallFacts facts{record.called, record.answered, record.seconds, inbound, callee != nullptr};
+  CallTerms rates{&plan, zones_.at(terms->time_zone), nullptr, nullptr};
+  const bool asks_decks = FreeOf(facts, plan) == CallOutcome::kRated;
+  const LoadedDecks* decks = nullptr;
+  if (asks_decks) {
     if (terms->decks.empty()) return wait("NO_DECK", "the plan names no deck");
-    ASSIGN_OR_RETURN(const DeckIndex* index, Index(terms->decks));
-    const CivilDay day = DateIn(record.answered, zones_.at(terms->time_zone));
-    const DeckRate* rate = index->Find(*digits, day);
-    if (rate == nullptr)
-      return wait("NO_RATE", "no rate for " + *digits + " on " + FormatDate(day));
-    const size_t cut = rate->destination.find('\x1f');
-    row.deck = rate->destination.substr(0, cut);
-    row.destination = rate->destination.substr(cut + 1);
-    row.prefix = rate->prefix;
-    row.called = *digits;
-    row.billed_seconds = BilledSeconds(record.seconds, rate->first_increment, rate->next_increment);
-    row.cost_micros = CallCostMicros(*rate, record.seconds);
+    ASSIGN_OR_RETURN(decks, Decks(terms->decks));
+    rates.decks = decks->index.get();
+  }
+  const CallPrice price = RateCall(facts, rates, {});
+  switch (price.outcome) {
+    case CallOutcome::kNoNumber:
+      return wait("BAD_NUMBER", "'" + record.called + "' cannot be dialled from " + plan.country);
+    case CallOutcome::kNoRate:
+      return wait("NO_RATE", "no rate for " + std::string(price.called.text()) + " on " +
+                                 FormatDate(DateIn(record.answered, rates.zone)));
+    case CallOutcome::kRated:
+      row.deck = decks->rows[price.deck].code;
+      row.destination = price.rate->destination;
+      row.prefix = price.rate->prefix;
+      row.called = std::string(price.called.text());
+      row.billed_seconds = price.billed_seconds;
+      row.cost_micros = price.cost_micros;
+      break;
+    default:
+      row.destination = FreeDestination(price.outcome);
   }
   rated.push_back(std::move(row));
   return absl::OkStatus();

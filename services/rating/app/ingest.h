@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "libs/calendar/clock.h"
 #include "libs/db/pool.h"
-#include "services/rating/domain/deck.h"
+#include "services/rating/app/decks.h"
 #include "services/rating/domain/records.h"
 #include "services/rating/store/rows.h"
 
@@ -48,7 +48,7 @@ class Ingest {
   const SubjectRow* Owner(const Subjects& subjects, const std::string& value, absl::Time at) const;
   absl::Status LoadTerms(const Subjects& subjects);
   const ItemTermsRow* Terms(const Uuid& item_id, absl::Time at) const;
-  absl::StatusOr<const DeckIndex*> Index(const std::vector<std::string>& decks);
+  absl::StatusOr<const LoadedDecks*> Decks(const std::vector<std::string>& codes);
   absl::Status Rate(const CallRecord& record, const Subjects& subjects, const std::string& country,
                     std::vector<CallRow>& rated);
   void Wait(int16_t kind, const std::string& key, const std::string& reason,
@@ -63,7 +63,7 @@ class Ingest {
   std::vector<WaitingRow> waiting_;
   std::multimap<Uuid, ItemTermsRow> terms_;
   std::map<std::string, absl::TimeZone> zones_;
-  std::map<std::vector<std::string>, std::unique_ptr<DeckIndex>> indexes_;
+  std::map<std::vector<std::string>, LoadedDecks> decks_;
 };
 
 }  // namespace broadbill::rating

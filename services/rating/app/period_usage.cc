@@ -1,26 +1,26 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/decks.h"
 #include "services/rating/app/rating_app.h"
-#include "services/rating/domain/overage.h"
+#include "services/rating/app/terms.h"
 #include "services/rating/domain/usage.h"
-#include "services/rating/store/rows.h"
 
 namespace broadbill::rating {
 namespace {
-
-namespace common = broadbill::common::v1;
 
 // A query with its instants.
 struct Query {
   Uuid account_id, item_id;
   DateInterval days, full;
   absl::Time start, end;
+  absl::TimeZone zone;
 };
 
 absl::StatusOr<Query> ReadQuery(const pb::PeriodUsageQuery& in, const std::string& field) {
@@ -41,41 +41,9 @@ absl::StatusOr<Query> ReadQuery(const pb::PeriodUsageQuery& in, const std::strin
   const auto zone = LoadZone(in.time_zone().empty() ? "UTC" : in.time_zone());
   violations.Check(zone.status(), field + "time_zone");
   RETURN_IF_ERROR(violations.ToStatus());
+  out.zone = *zone;
   out.start = StartOfDay(out.days.start, *zone);
   out.end = StartOfDay(out.days.end, *zone);
-  return out;
-}
-
-DataTerms FromProto(const common::UsageTerms& in) {
-  DataTerms out;
-  out.direction = in.direction() == common::UsageTerms::IN    ? Direction::kIn
-                  : in.direction() == common::UsageTerms::OUT ? Direction::kOut
-                                                              : Direction::kBoth;
-  static const std::map<int, std::pair<int64_t, const char*>> kUnits = {
-      {common::UsageTerms::GB, {1000000000, "GB"}},
-      {common::UsageTerms::GIB, {int64_t{1} << 30, "GiB"}},
-      {common::UsageTerms::MB, {1000000, "MB"}},
-      {common::UsageTerms::MIB, {int64_t{1} << 20, "MiB"}},
-      {common::UsageTerms::TB, {1000000000000, "TB"}},
-      {common::UsageTerms::TIB, {int64_t{1} << 40, "TiB"}}};
-  const auto unit = kUnits.find(in.unit());
-  if (unit != kUnits.end()) {
-    out.unit_bytes = unit->second.first;
-    out.unit_name = unit->second.second;
-  }
-  const auto read = [](const common::Decimal& value, Decimal& to) {
-    const auto parsed = Decimal::Parse(value.value());
-    if (parsed.ok()) to = *parsed;
-  };
-  read(in.allowance(), out.allowance);
-  out.unlimited = in.unlimited();
-  out.prorate_allowance = in.prorate_allowance();
-  read(in.block_size(), out.block_size);
-  read(in.block_price(), out.block_price);
-  if (in.has_maximum_charge()) {
-    out.maximum_charge = Decimal();
-    read(in.maximum_charge(), *out.maximum_charge);
-  }
   return out;
 }
 
@@ -129,17 +97,21 @@ absl::StatusOr<Usage> Load(db::Tx& tx, const std::vector<Query>& queries) {
   return out;
 }
 
-absl::Status AnswerData(const pb::PeriodUsageQuery& in, const Query& query, const Usage& usage,
-                        pb::PeriodUsage& out) {
-  Octets total;
+absl::Status AnswerData(const pb::PeriodUsageQuery& in, const std::string& field,
+                        const Query& query, const Usage& usage, pb::PeriodUsage& out) {
+  ASSIGN_OR_RETURN(const DataTerms terms, ReadTerms(in.usage(), field + "usage."));
+  const UsageStretches stretches = StretchesOf(terms, query.start, query.end, query.zone);
+  std::vector<Octets> octets(stretches.free.size());
   int64_t revision = 0;
   if (const auto item = usage.sessions.find(query.item_id); item != usage.sessions.end()) {
     for (const auto& [session, samples] : item->second) {
       revision += static_cast<int64_t>(samples.size());
       for (const SessionGeneration& generation : Generations(samples)) {
-        const Octets part = SplitOctets(generation, {query.start, query.end})[0];
-        total.in += part.in;
-        total.out += part.out;
+        const std::vector<Octets> parts = SplitOctets(generation, stretches.boundaries);
+        for (size_t i = 0; i < parts.size(); ++i) {
+          octets[i].in += parts[i].in;
+          octets[i].out += parts[i].out;
+        }
       }
     }
   }
@@ -147,20 +119,24 @@ absl::Status AnswerData(const pb::PeriodUsageQuery& in, const Query& query, cons
   for (auto it = begin; it != end; ++it) {
     if (it->second.at < query.start || it->second.at >= query.end) continue;
     ++revision;
-    total.in += static_cast<uint64_t>(it->second.in_octets);
-    total.out += static_cast<uint64_t>(it->second.out_octets);
+    const auto after =
+        std::upper_bound(stretches.boundaries.begin(), stretches.boundaries.end(), it->second.at);
+    Octets& stretch = octets[static_cast<size_t>(after - stretches.boundaries.begin()) - 1];
+    stretch.in += static_cast<uint64_t>(it->second.in_octets);
+    stretch.out += static_cast<uint64_t>(it->second.out_octets);
   }
   ASSIGN_OR_RETURN(const int exponent,
                    CurrencyExponent(in.currency_code().empty() ? "USD" : in.currency_code()));
-  ASSIGN_OR_RETURN(
-      const DataCharge charge,
-      PriceData(FromProto(in.usage()), static_cast<int64_t>(total.in),
-                static_cast<int64_t>(total.out), query.days.days(), query.full.days(), exponent));
+  const PeriodOctets counted = CountOctets(terms, stretches, octets);
+  ASSIGN_OR_RETURN(const DataCharge charge,
+                   PriceCounted(terms, static_cast<int64_t>(counted.counted), query.days.days(),
+                                query.full.days(), exponent));
   pb::DataUsage* data = out.mutable_data();
   data->set_meter(in.usage().meter().empty() ? "data" : in.usage().meter());
-  data->set_bytes_in(static_cast<int64_t>(total.in));
-  data->set_bytes_out(static_cast<int64_t>(total.out));
+  data->set_bytes_in(static_cast<int64_t>(counted.total.in));
+  data->set_bytes_out(static_cast<int64_t>(counted.total.out));
   data->set_counted_bytes(charge.counted_bytes);
+  data->set_free_bytes(static_cast<int64_t>(counted.free.in + counted.free.out));
   data->set_allowance_bytes(charge.allowance_bytes);
   data->set_overage_bytes(charge.overage_bytes);
   data->set_overage_blocks(charge.blocks);
@@ -170,29 +146,83 @@ absl::Status AnswerData(const pb::PeriodUsageQuery& in, const Query& query, cons
   return absl::OkStatus();
 }
 
-void AnswerVoice(const Query& query, const Usage& usage, pb::PeriodUsage& out) {
-  struct Group {
-    int64_t calls = 0, seconds = 0, micros = 0;
-  };
-  std::map<std::string, Group> groups;
+// Calls of one destination group.
+struct Group {
+  int64_t calls = 0, seconds = 0, bundle_seconds = 0, micros = 0;
+};
+
+// Calls whose terms have bundles are priced with the decks as they are: bundles are drawn in order
+// of answer time over the whole period, so a late call can change what others draw.
+absl::Status PriceWithBundles(db::Tx& tx, const pb::PeriodUsageQuery& in, const std::string& field,
+                              const Query& query, const std::vector<const CallRow*>& calls,
+                              std::map<const CallRow*, Group>& prices) {
+  ASSIGN_OR_RETURN(std::vector<Bundle> bundles,
+                   ReadBundles(in.voice().bundles(), field + "voice.bundles"));
+  std::set<std::string> codes;
+  std::set<std::string> prefixes;
+  for (const CallRow* call : calls) {
+    if (call->deck.empty()) continue;
+    codes.insert(call->deck);
+    prefixes.insert(call->prefix);
+  }
+  if (codes.empty() || bundles.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const LoadedDecks decks,
+                   LoadDecks(tx, {in.voice().deck_codes().begin(), in.voice().deck_codes().end()},
+                             {prefixes.begin(), prefixes.end()}));
+  std::vector<const CallRow*> rated;
+  std::vector<std::string> numbers;  // SharedCall points into it
+  for (const CallRow* call : calls) {
+    if (!call->deck.empty()) rated.push_back(call);
+  }
+  for (const CallRow* call : rated) numbers.push_back("+" + call->called);
+  std::vector<SharedCall> shared;
+  for (size_t i = 0; i < rated.size(); ++i) {
+    shared.push_back({rated[i]->call_key.data,
+                      {numbers[i], rated[i]->answered_at, rated[i]->seconds},
+                      {FindDialPlan("US"), query.zone, decks.index.get(), nullptr}});
+  }
+  const std::vector<CallPrice> made = RateCalls(shared, bundles);
+  for (size_t i = 0; i < rated.size(); ++i) {
+    // A rate that is gone leaves the call as it was rated.
+    if (made[i].outcome != CallOutcome::kRated) continue;
+    prices[rated[i]] = {1, made[i].billed_seconds, made[i].bundle_seconds, made[i].cost_micros};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AnswerVoice(db::Tx& tx, const pb::PeriodUsageQuery& in, const std::string& field,
+                         const Query& query, const Usage& usage, pb::PeriodUsage& out) {
+  std::vector<const CallRow*> calls;
   const auto [begin, end] = usage.calls.equal_range(query.item_id);
   for (auto it = begin; it != end; ++it) {
     const CallRow& call = it->second;
-    if (call.answered_at < query.start || call.answered_at >= query.end) continue;
-    Group& group = groups[call.destination];
-    ++group.calls;
-    group.seconds += call.billed_seconds;
-    group.micros += call.cost_micros;
-    out.set_revision(out.revision() + 1);
+    if (call.answered_at >= query.start && call.answered_at < query.end) calls.push_back(&call);
   }
+  std::map<const CallRow*, Group> prices;
+  if (in.voice().bundles_size() > 0) {
+    RETURN_IF_ERROR(PriceWithBundles(tx, in, field, query, calls, prices));
+  }
+  std::map<std::string, Group> groups;
+  for (const CallRow* call : calls) {
+    const auto priced = prices.find(call);
+    const Group one = priced != prices.end() ? priced->second
+                                             : Group{1, call->billed_seconds, 0, call->cost_micros};
+    Group& group = groups[call->destination];
+    group.calls += one.calls;
+    group.seconds += one.seconds;
+    group.bundle_seconds += one.bundle_seconds;
+    group.micros += one.micros;
+  }
+  out.set_revision(out.revision() + static_cast<int64_t>(calls.size()));
   for (const auto& [destination, group] : groups) {
     pb::VoiceGroup* voice = out.add_voice_groups();
     voice->set_destination(destination);
     voice->set_calls(group.calls);
     voice->set_billed_seconds(group.seconds);
-    voice->mutable_amount()->set_value(
-        Decimal::FromScaled(Int128{group.micros} * (Decimal::kScale / 1000000)).ToString());
+    voice->set_bundle_seconds(group.bundle_seconds);
+    *voice->mutable_amount() = FromMicros(group.micros);
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -216,8 +246,9 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
     out->set_account_id(in.account_id());
     out->set_item_id(in.item_id());
     *out->mutable_period() = in.period();
-    if (in.has_usage()) RETURN_IF_ERROR(AnswerData(in, query, usage, *out));
-    if (in.has_voice()) AnswerVoice(query, usage, *out);
+    const std::string field = absl::StrCat("queries[", i, "].");
+    if (in.has_usage()) RETURN_IF_ERROR(AnswerData(in, field, query, usage, *out));
+    if (in.has_voice()) RETURN_IF_ERROR(AnswerVoice(tx, in, field, query, usage, *out));
     const auto [begin, end] = usage.waiting.equal_range(query.item_id);
     out->set_unrated_count(std::count_if(begin, end, [&](const auto& entry) {
       return entry.second >= query.start && entry.second < query.end;

@@ -1,36 +1,17 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/str_split.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/decks.h"
 #include "services/rating/app/rating_app.h"
-#include "services/rating/domain/number.h"
 #include "services/rating/domain/usage.h"
 #include "services/rating/store/rows.h"
 
 namespace broadbill::rating {
 namespace {
-
-broadbill::common::v1::Decimal FromMicros(int64_t micros) {
-  return convert::ToProto(Decimal::FromScaled(Int128{micros} * (Decimal::kScale / 1000000)));
-}
-
-pb::Rate ToProto(const DeckRateRow& row) {
-  pb::Rate out;
-  out.set_prefix(row.prefix);
-  out.set_destination(row.destination);
-  *out.mutable_connect_fee() = FromMicros(row.connect_micros);
-  *out.mutable_rate_per_minute() = FromMicros(row.per_minute_micros);
-  out.set_first_increment_seconds(row.first_increment);
-  out.set_next_increment_seconds(row.next_increment);
-  if (row.minimum_micros > 0) *out.mutable_minimum() = FromMicros(row.minimum_micros);
-  if (row.valid_from > CivilDay(1970, 1, 1)) {
-    *out.mutable_valid_from() = convert::ToProto(row.valid_from);
-  }
-  if (row.valid_to != CivilDay::max()) *out.mutable_valid_to() = convert::ToProto(row.valid_to);
-  return out;
-}
 
 struct Page {
   int32_t size = 50;
@@ -77,6 +58,8 @@ absl::StatusOr<pb::ListDecksResponse> RatingApp::ListDecks(const rpc::Context&,
     out->set_currency_code(row.currency);
     out->set_rate_count(count.Get<int64_t>(0, 0));
     *out->mutable_updated_at() = convert::ToProto(row.updated_at);
+    out->set_windows(row.windows);
+    out->set_time_zone(row.time_zone);
   }
   return response;
 }
@@ -84,33 +67,35 @@ absl::StatusOr<pb::ListDecksResponse> RatingApp::ListDecks(const rpc::Context&,
 absl::StatusOr<pb::ListRatesResponse> RatingApp::ListRates(const rpc::Context&,
                                                            const pb::ListRatesRequest& request) {
   ASSIGN_OR_RETURN(const Page page, ReadPage(request));
-  const size_t cut = page.after.find('|');
-  const std::string prefix = page.after.substr(0, cut);
+  // "prefix|first day|window" of the last row.
+  std::vector<std::string> after = absl::StrSplit(page.after, '|');
+  after.resize(3);
   CivilDay from = CivilDay::min();
-  if (cut != std::string::npos) {
-    ASSIGN_OR_RETURN(from, ParseDate(page.after.substr(cut + 1)));
+  if (!after[1].empty()) {
+    ASSIGN_OR_RETURN(from, ParseDate(after[1]));
   }
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(std::vector<DeckRateRow> rows,
                    db::Select<DeckRateRow>(tx,
                                            "WHERE deck = $1 AND starts_with(prefix, $2) AND "
-                                           "(prefix, valid_from) > ($3, $4) "
-                                           "ORDER BY prefix, valid_from LIMIT $5",
-                                           request.deck_code(), request.prefix(), prefix, from,
-                                           int64_t{page.size} + 1));
+                                           "(prefix, valid_from, time_window) > ($3, $4, $5) "
+                                           "ORDER BY prefix, valid_from, time_window LIMIT $6",
+                                           request.deck_code(), request.prefix(), after[0], from,
+                                           after[2], int64_t{page.size} + 1));
   pb::ListRatesResponse response;
   if (CutMore(rows, page.size)) {
-    response.set_next_page_token(
-        convert::MakePageToken(rows.back().prefix + "|" + FormatDate(rows.back().valid_from)));
+    response.set_next_page_token(convert::MakePageToken(
+        rows.back().prefix + "|" + FormatDate(rows.back().valid_from) + "|" + rows.back().window));
   }
-  for (const DeckRateRow& row : rows) *response.add_rates() = ToProto(row);
+  for (const DeckRateRow& row : rows) *response.add_rates() = ToProto(ToRate(row));
   return response;
 }
 
 absl::StatusOr<pb::QuoteCallResponse> RatingApp::QuoteCall(const rpc::Context&,
                                                            const pb::QuoteCallRequest& request) {
   Violations violations;
-  violations.Require(request.deck_codes_size() > 0, "deck_codes", "must name at least one deck");
+  violations.Require(request.deck_codes_size() >= 1 && request.deck_codes_size() <= 20,
+                     "deck_codes", "must name 1 to 20 decks");
   violations.Require(request.seconds() >= 0, "seconds", "must not be negative");
   const auto zone = LoadZone(request.time_zone().empty() ? "UTC" : request.time_zone());
   violations.Check(zone.status(), "time_zone");
@@ -120,41 +105,22 @@ absl::StatusOr<pb::QuoteCallResponse> RatingApp::QuoteCall(const rpc::Context&,
   const absl::Time at =
       request.has_answer_time() ? convert::FromProto(request.answer_time()) : clock_.Now();
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  std::vector<std::string> prefixes;
-  for (size_t size = 1; size <= digits->size(); ++size) {
-    prefixes.push_back(digits->substr(0, size));
-  }
-  std::vector<std::vector<DeckRate>> decks;
-  std::map<std::string, DeckRateRow> by_key;
-  for (const std::string& code : request.deck_codes()) {
-    ASSIGN_OR_RETURN(const std::vector<DeckRateRow> rows,
-                     db::Select<DeckRateRow>(tx,
-                                             "WHERE deck = $1 AND prefix = ANY($2) "
-                                             "ORDER BY prefix, valid_from",
-                                             code, prefixes));
-    decks.emplace_back();
-    for (const DeckRateRow& row : rows) {
-      decks.back().push_back(ToRate(row));
-      const std::string key = code + "|" + row.prefix + "|" + FormatDate(row.valid_from);
-      decks.back().back().destination = key;
-      by_key[key] = row;
-    }
-  }
-  const DeckIndex index(decks);
-  const DeckRate* rate = index.Find(*digits, DateIn(at, *zone));
-  if (rate == nullptr) {
+  ASSIGN_OR_RETURN(const LoadedDecks decks,
+                   LoadDecks(tx, {request.deck_codes().begin(), request.deck_codes().end()},
+                             PrefixesOf(*digits)));
+  const auto match = decks.index->FindAt(PackDigits(*digits), at, *zone);
+  if (!match.found) {
     return NotFoundError("NO_RATE", "no deck has a rate for " + *digits + " on that day");
   }
-  const DeckRateRow& row = by_key.at(rate->destination);
+  const CallFacts facts{request.called_number(), at, request.seconds()};
+  const CallPrice price = RateCall(facts, {FindDialPlan("US"), *zone, decks.index.get()}, {});
+  const DeckRow& deck = decks.rows[decks.index->row(match.first).deck];
   pb::QuoteCallResponse response;
-  response.set_deck_code(row.deck);
-  *response.mutable_rate() = ToProto(row);
-  response.set_billed_seconds(
-      BilledSeconds(request.seconds(), row.first_increment, row.next_increment));
-  *response.mutable_amount() = FromMicros(CallCostMicros(*rate, request.seconds()));
-  ASSIGN_OR_RETURN(const std::vector<DeckRow> deck,
-                   db::Select<DeckRow>(tx, "WHERE code = $1", row.deck));
-  if (!deck.empty()) response.set_currency_code(deck.front().currency);
+  response.set_deck_code(deck.code);
+  *response.mutable_rate() = ToProto(decks.index->rate(match.first));
+  response.set_billed_seconds(price.billed_seconds);
+  *response.mutable_amount() = FromMicros(price.cost_micros);
+  response.set_currency_code(deck.currency);
   return response;
 }
 

@@ -7,6 +7,7 @@
 #include "broadbill/common/v1/import_result.pb.h"
 #include "broadbill/rating/v1/calls.pb.h"
 #include "broadbill/rating/v1/period_usage.pb.h"
+#include "broadbill/rating/v1/simulate.pb.h"
 #include "broadbill/rating/v1/usage.pb.h"
 #include "broadbill/rating/v1/waiting.pb.h"
 #include "libs/calendar/clock.h"
@@ -41,6 +42,12 @@ class RatingApp {
   absl::StatusOr<pb::ListCallsResponse> ListCalls(const rpc::Context&, const pb::ListCallsRequest&);
   absl::StatusOr<pb::ListWaitingRecordsResponse> ListWaitingRecords(
       const rpc::Context&, const pb::ListWaitingRecordsRequest&);
+
+  // simulate.cc
+  absl::StatusOr<pb::SimulateUsageResponse> SimulateUsage(const rpc::Context&,
+                                                          const pb::SimulateUsageRequest&);
+  absl::StatusOr<pb::SimulateCallResponse> SimulateCall(const rpc::Context&,
+                                                        const pb::SimulateCallRequest&);
 
   // period_usage.cc
   absl::StatusOr<pb::BatchGetPeriodUsageResponse> BatchGetPeriodUsage(

@@ -49,37 +49,65 @@ bool StartsWith(std::string_view text, std::string_view prefix) {
   return !prefix.empty() && text.substr(0, prefix.size()) == prefix;
 }
 
-// Digits of the calling code at the front of an international number; 0: no such code is assigned
+// Digits of the calling code by the first three digits of a number; 0: no such code is assigned
 // (ITU-T E.164, annex: list of assigned country codes).
-size_t CallingCodeSize(std::string_view digits) {
-  if (digits.size() < 3) return 0;
-  if (digits[0] == '1' || digits[0] == '7') return 1;
-  static constexpr std::string_view kTwo =
-      " 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 "
-      "64 "
-      "65 66 81 82 84 86 90 91 92 93 94 95 98 ";
-  static constexpr std::string_view kUnassigned =
-      " 210 214 215 217 219 259 292 293 294 295 296 384 388 422 424 425 426 427 428 429 671 684 "
-      "693 "
-      "694 695 696 697 698 699 801 802 803 804 805 806 807 809 851 854 857 858 859 871 872 873 874 "
-      "875 876 877 879 884 885 887 889 969 978 990 991 997 999 ";
-  const std::string two = " " + std::string(digits.substr(0, 2)) + " ";
-  if (kTwo.find(two) != std::string_view::npos) return 2;
-  static constexpr std::string_view kThreeBegin =
-      " 21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 69 80 85 87 88 96 97 99 ";
-  if (kThreeBegin.find(two) == std::string_view::npos) return 0;
-  const std::string three = " " + std::string(digits.substr(0, 3)) + " ";
-  return kUnassigned.find(three) == std::string_view::npos ? 3 : 0;
+constexpr std::array<uint8_t, 1000> CallingCodes() {
+  constexpr int kTwo[] = {20, 27, 30, 31, 32, 33, 34, 36, 39, 40, 41, 43, 44, 45, 46,
+                          47, 48, 49, 51, 52, 53, 54, 55, 56, 57, 58, 60, 61, 62, 63,
+                          64, 65, 66, 81, 82, 84, 86, 90, 91, 92, 93, 94, 95, 98};
+  constexpr int kThreeBegin[] = {21, 22, 23, 24, 25, 26, 29, 35, 37, 38, 42, 50,
+                                 59, 67, 68, 69, 80, 85, 87, 88, 96, 97, 99};
+  constexpr int kUnassigned[] = {210, 214, 215, 217, 219, 259, 292, 293, 294, 295, 296, 384,
+                                 388, 422, 424, 425, 426, 427, 428, 429, 671, 684, 693, 694,
+                                 695, 696, 697, 698, 699, 801, 802, 803, 804, 805, 806, 807,
+                                 809, 851, 854, 857, 858, 859, 871, 872, 873, 874, 875, 876,
+                                 877, 879, 884, 885, 887, 889, 969, 978, 990, 991, 997, 999};
+  std::array<uint8_t, 1000> out{};
+  const auto fill = [&](int from, int count, uint8_t size) {
+    for (int i = from; i < from + count; ++i) out[static_cast<size_t>(i)] = size;
+  };
+  fill(100, 100, 1);
+  fill(700, 100, 1);
+  for (const int code : kTwo) fill(code * 10, 10, 2);
+  for (const int code : kThreeBegin) fill(code * 10, 10, 3);
+  for (const int code : kUnassigned) fill(code, 1, 0);
+  return out;
+}
+constexpr std::array<uint8_t, 1000> kCallingCodes = CallingCodes();
+
+// Takes an international number that can exist: an assigned calling code and at most 15 digits; in
+// the NANP ten digits, none of whose area codes begins with 0 or 1. Lengths abroad are not checked:
+// a network completed the call, and the deck knows the prefix.
+bool Take(std::string_view head, std::string_view tail, E164& out) {
+  const size_t size = head.size() + tail.size();
+  if (size < 7 || size > 15) return false;
+  const auto copied = std::copy(head.begin(), head.end(), out.digits.begin());
+  std::copy(tail.begin(), tail.end(), copied);
+  const auto digit = [&](size_t at) { return static_cast<size_t>(out.digits[at] - '0'); };
+  if (kCallingCodes[digit(0) * 100 + digit(1) * 10 + digit(2)] == 0) return false;
+  if (out.digits[0] == '1' && (size != 11 || out.digits[1] < '2')) return false;
+  out.size = static_cast<uint8_t>(size);
+  return true;
 }
 
-// An international number that can exist: an assigned calling code and at most 15 digits; in the
-// NANP ten digits, none of whose area codes begins with 0 or 1. Lengths abroad are not checked: a
-// network completed the call, and the deck knows the prefix.
-std::optional<std::string> Checked(std::string digits) {
-  if (CallingCodeSize(digits) == 0 || digits.size() < 7 || digits.size() > 15) return std::nullopt;
-  const bool nanp = digits[0] == '1';
-  if (nanp && (digits.size() != 11 || digits[1] < '2')) return std::nullopt;
-  return digits;
+// The dialled digits; false for a string that has other characters than are used to group them.
+struct Dialled {
+  std::array<char, 32> buffer;
+  size_t size = 0;
+  bool international = false;
+};
+bool ReadDigits(std::string_view text, Dialled& out) {
+  for (const char c : text) {
+    if (c >= '0' && c <= '9') {
+      if (out.size == out.buffer.size()) return false;
+      out.buffer[out.size++] = c;
+    } else if (c == '+' && out.size == 0 && !out.international) {
+      out.international = true;
+    } else if (c != ' ' && c != '-' && c != '(' && c != ')' && c != '.' && c != '/') {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -91,21 +119,26 @@ const DialPlan* FindDialPlan(std::string_view country) {
   return nullptr;
 }
 
-std::optional<std::string> ToE164(std::string_view dialled, const DialPlan& plan) {
-  std::string digits;
-  bool international = false;
-  for (const char c : dialled) {
-    if (c >= '0' && c <= '9') {
-      digits += c;
-    } else if (c == '+' && digits.empty() && !international) {
-      international = true;
-    } else if (c != ' ' && c != '-' && c != '(' && c != ')' && c != '.' && c != '/') {
-      return std::nullopt;
-    }
+uint64_t PackDigits(std::string_view digits) {
+  uint64_t key = 0;
+  int shift = 60;
+  for (const char c : digits.substr(0, 15)) {
+    if (c < '0' || c > '9') break;
+    key |= static_cast<uint64_t>(c - '0' + 1) << shift;
+    shift -= 4;
   }
-  if (international) return Checked(digits);
+  return key;
+}
+
+uint64_t E164::key() const { return PackDigits(text()); }
+
+bool Normalise(std::string_view dialled, const DialPlan& plan, E164& out) {
+  Dialled read;
+  if (!ReadDigits(dialled, read)) return false;
+  const std::string_view digits(read.buffer.data(), read.size);
+  if (read.international) return Take({}, digits, out);
   if (StartsWith(digits, plan.international)) {
-    return Checked(digits.substr(plan.international.size()));
+    return Take({}, digits.substr(plan.international.size()), out);
   }
   const bool trunked =
       StartsWith(digits, plan.trunk) && digits.size() - plan.trunk.size() >= plan.national_min;
@@ -113,14 +146,25 @@ std::optional<std::string> ToE164(std::string_view dialled, const DialPlan& plan
   // without it that begins with the calling code is international.
   const bool bare = StartsWith(digits, plan.calling_code) &&
                     (plan.trunk.empty() ? digits.size() > plan.national_max : !trunked);
-  if (bare) {
-    if (auto number = Checked(digits); number.has_value()) return number;
+  if (bare && Take({}, digits, out)) return true;
+  const std::string_view national = trunked ? digits.substr(plan.trunk.size()) : digits;
+  if (national.size() < plan.national_min || national.size() > plan.national_max) return false;
+  return Take(plan.calling_code, national, out);
+}
+
+std::optional<std::string> ToE164(std::string_view dialled, const DialPlan& plan) {
+  E164 out;
+  if (!Normalise(dialled, plan, out)) return std::nullopt;
+  return std::string(out.text());
+}
+
+bool IsTollFree(std::string_view digits) {
+  static constexpr std::array<std::string_view, 7> kNanp = {"800", "833", "844", "855",
+                                                            "866", "877", "888"};
+  if (digits.size() == 11 && digits[0] == '1') {
+    return std::find(kNanp.begin(), kNanp.end(), digits.substr(1, 3)) != kNanp.end();
   }
-  const std::string national = trunked ? digits.substr(plan.trunk.size()) : digits;
-  if (national.size() < plan.national_min || national.size() > plan.national_max) {
-    return std::nullopt;
-  }
-  return Checked(plan.calling_code + national);
+  return digits.substr(0, 3) == "800";
 }
 
 bool IsEmergency(std::string_view dialled, const DialPlan& plan) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Pricing of a period's data: allowance, then started blocks. BILLING.md §6.
+// Pricing of a period's data: allowance, then started blocks or any model of pricing.h. BILLING.md
+// §6.
 
 #include <cstdint>
 #include <optional>
@@ -8,10 +9,20 @@
 
 #include "absl/status/statusor.h"
 #include "libs/money/decimal.h"
+#include "services/rating/domain/pricing.h"
+#include "services/rating/domain/usage.h"
+#include "libs/calendar/window.h"
 
 namespace broadbill::rating {
 
-enum class Direction { kIn, kOut, kBoth };
+enum class Direction { kIn, kOut, kBoth, kLarger };
+
+// What of a period's octets is the quantity.
+enum class Measure { kTotal, kPercentile, kPeak };
+
+// Octets of a slot of 5 minutes at 1 Mbit/s.
+inline constexpr int64_t kMbitSlotOctets = 1000000LL * 300 / 8;
+inline constexpr absl::Duration kSlot = absl::Minutes(5);
 
 struct DataTerms {
   Direction direction = Direction::kBoth;
@@ -23,6 +34,10 @@ struct DataTerms {
   Decimal block_size = Decimal::FromInt(1);  // units, > 0
   Decimal block_price;                       // major units of the currency
   std::optional<Decimal> maximum_charge;
+  std::optional<PriceTerms> price;  // of units beyond the allowance, in place of blocks
+  Measure measure = Measure::kTotal;
+  Decimal percentile = Decimal::FromInt(95);
+  std::vector<TimeWindow> free_windows;  // counted and shown, never charged
 };
 
 struct DataCharge {
@@ -34,8 +49,28 @@ struct DataCharge {
   std::string derivation;
 };
 
-// `days` of `full_days` are in service; the allowance is prorated and rounded up to a whole unit
-// when the terms say so.
+// The stretches that usage is counted by: one, those between changes of the free windows, or slots.
+struct UsageStretches {
+  std::vector<absl::Time> boundaries;
+  std::vector<bool> free;  // by stretch
+};
+UsageStretches StretchesOf(const DataTerms& terms, absl::Time start, absl::Time end,
+                           const absl::TimeZone& zone);
+
+// Octets of a period by its stretches.
+struct PeriodOctets {
+  Octets total, free;
+  uint64_t counted = 0;
+};
+PeriodOctets CountOctets(const DataTerms& terms, const UsageStretches& stretches,
+                         const std::vector<Octets>& octets);
+
+// `counted` octets of a period of which `days` of `full_days` are in service; the allowance is
+// prorated and rounded up to a whole unit when the terms say so.
+absl::StatusOr<DataCharge> PriceCounted(const DataTerms& terms, int64_t counted, int64_t days,
+                                        int64_t full_days, int currency_exponent);
+
+// The same of what was received and sent in the whole period.
 absl::StatusOr<DataCharge> PriceData(const DataTerms& terms, int64_t bytes_in, int64_t bytes_out,
                                      int64_t days, int64_t full_days, int currency_exponent);
 

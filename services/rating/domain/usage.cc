@@ -89,7 +89,15 @@ std::vector<Octets> SplitOctets(const SessionGeneration& generation,
     const int64_t length = absl::ToInt64Milliseconds(to - from);
     const uint64_t in = sample.in_octets - last.in_octets;
     const uint64_t down = sample.out_octets - last.out_octets;
-    for (size_t i = 0; i < out.size() && (in > 0 || down > 0); ++i) {
+    if (in == 0 && down == 0) {
+      last = sample;
+      continue;
+    }
+    // Only the intervals that the time between the readings touches.
+    const auto touched = std::upper_bound(boundaries.begin(), boundaries.end(), from);
+    const auto first = touched == boundaries.begin() ? touched : touched - 1;
+    for (auto i = static_cast<size_t>(first - boundaries.begin());
+         i < out.size() && boundaries[i] <= to; ++i) {
       if (length == 0) {
         // A reading without duration belongs to its moment.
         if (from >= boundaries[i] && from < boundaries[i + 1]) {

@@ -103,12 +103,14 @@ struct DeckRow {
   std::string code, name, currency;
   int64_t version = 0;
   absl::Time updated_at;
+  std::string windows, time_zone;
   static constexpr char kTable[] = "deck";
   static constexpr auto Columns() {
-    return std::make_tuple(db::Col("code", &DeckRow::code), db::Col("name", &DeckRow::name),
-                           db::Col("currency", &DeckRow::currency),
-                           db::Col("version", &DeckRow::version),
-                           db::Col("updated_at", &DeckRow::updated_at));
+    return std::make_tuple(
+        db::Col("code", &DeckRow::code), db::Col("name", &DeckRow::name),
+        db::Col("currency", &DeckRow::currency), db::Col("version", &DeckRow::version),
+        db::Col("updated_at", &DeckRow::updated_at), db::Col("windows", &DeckRow::windows),
+        db::Col("time_zone", &DeckRow::time_zone));
   }
 };
 
@@ -119,19 +121,28 @@ struct DeckRateRow {
   int64_t connect_micros = 0, per_minute_micros = 0;
   int32_t first_increment = 60, next_increment = 60;
   int64_t minimum_micros = 0;
+  std::string window;
+  int32_t step_from = 0;
+  int64_t step_per_minute_micros = 0;
+  int32_t step_increment = 0;
+  std::optional<int64_t> maximum_micros;
   bool operator==(const DeckRateRow&) const = default;
   static constexpr char kTable[] = "deck_rate";
   static constexpr auto Columns() {
-    return std::make_tuple(db::Col("deck", &DeckRateRow::deck),
-                           db::Col("prefix", &DeckRateRow::prefix),
-                           db::Col("valid_from", &DeckRateRow::valid_from),
-                           db::Col("valid_to", &DeckRateRow::valid_to),
-                           db::Col("destination", &DeckRateRow::destination),
-                           db::Col("connect_micros", &DeckRateRow::connect_micros),
-                           db::Col("per_minute_micros", &DeckRateRow::per_minute_micros),
-                           db::Col("first_increment", &DeckRateRow::first_increment),
-                           db::Col("next_increment", &DeckRateRow::next_increment),
-                           db::Col("minimum_micros", &DeckRateRow::minimum_micros));
+    return std::make_tuple(
+        db::Col("deck", &DeckRateRow::deck), db::Col("prefix", &DeckRateRow::prefix),
+        db::Col("valid_from", &DeckRateRow::valid_from),
+        db::Col("valid_to", &DeckRateRow::valid_to),
+        db::Col("destination", &DeckRateRow::destination),
+        db::Col("connect_micros", &DeckRateRow::connect_micros),
+        db::Col("per_minute_micros", &DeckRateRow::per_minute_micros),
+        db::Col("first_increment", &DeckRateRow::first_increment),
+        db::Col("next_increment", &DeckRateRow::next_increment),
+        db::Col("minimum_micros", &DeckRateRow::minimum_micros),
+        db::Col("time_window", &DeckRateRow::window), db::Col("step_from", &DeckRateRow::step_from),
+        db::Col("step_per_minute_micros", &DeckRateRow::step_per_minute_micros),
+        db::Col("step_increment", &DeckRateRow::step_increment),
+        db::Col("maximum_micros", &DeckRateRow::maximum_micros));
   }
 };
 
@@ -161,7 +172,8 @@ struct WaitingRow {
 inline DeckRate ToRate(const DeckRateRow& row) {
   return {row.prefix,          row.destination,    row.connect_micros, row.per_minute_micros,
           row.first_increment, row.next_increment, row.minimum_micros, row.valid_from,
-          row.valid_to};
+          row.valid_to,        row.window,         row.step_from,      row.step_per_minute_micros,
+          row.step_increment,  row.maximum_micros};
 }
 
 }  // namespace broadbill::rating

@@ -30,6 +30,7 @@
 #include "tests/scenarios/runner/reader.h"
 #include "tests/scenarios/runner/reports.h"
 #include "tests/scenarios/runner/selling.h"
+#include "tests/scenarios/runner/usage_plan.h"
 #include "tests/scenarios/runner/world.h"
 
 namespace broadbill::scenarios {
@@ -275,7 +276,10 @@ class Scenario {
         plan->mutable_voice()->add_deck_codes(deck);
       }
     } else {
-      ASSIGN_OR_RETURN(const bool taken, ReadPlanTerms(word, r, plan));
+      ASSIGN_OR_RETURN(bool taken, ReadPlanTerms(word, r, plan));
+      if (!taken) {
+        ASSIGN_OR_RETURN(taken, ReadUsageOption(word, r, plan));
+      }
       if (!taken) plan->set_name(word);
     }
     return absl::OkStatus();

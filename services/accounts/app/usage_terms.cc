@@ -1,0 +1,101 @@
+#include "services/accounts/app/usage_terms.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "libs/calendar/window.h"
+#include "libs/convert/convert.h"
+
+namespace broadbill::accounts {
+namespace {
+
+namespace common = broadbill::common::v1;
+
+// A number that may be left out; 0 or more. Returns it, 0 when it is not there.
+Decimal Check(bool set, const common::Decimal& value, const std::string& field,
+              Violations& violations) {
+  if (!set) return Decimal();
+  const Decimal number = convert::ReadDecimal(value, field, violations);
+  violations.Require(!number.IsNegative(), field, "must not be negative");
+  return number;
+}
+
+void CheckTiers(const common::UsagePrice& price, const std::string& field, Violations& violations) {
+  const bool one = price.model() == common::UsagePrice::PER_UNIT ||
+                   price.model() == common::UsagePrice::PERCENTAGE;
+  violations.Require(price.tiers_size() >= 1 && price.tiers_size() <= (one ? 1 : 100),
+                     field + "tiers", one ? "must be one tier" : "must be 1 to 100 tiers");
+  Decimal before;
+  for (int i = 0; i < price.tiers_size(); ++i) {
+    const auto& tier = price.tiers(i);
+    const std::string at = absl::StrCat(field, "tiers[", i, "].");
+    const bool last = i + 1 == price.tiers_size();
+    violations.Require(tier.has_up_to() != last, at + "up_to",
+                       last ? "must be unset: the last tier is open" : "is required");
+    const Decimal bound = Check(tier.has_up_to(), tier.up_to(), at + "up_to", violations);
+    violations.Require(last || bound > before, at + "up_to", "must be more than the tier before");
+    before = bound;
+    Check(tier.has_price(), tier.price(), at + "price", violations);
+    Check(tier.has_flat_fee(), tier.flat_fee(), at + "flat_fee", violations);
+    Check(tier.has_block_size(), tier.block_size(), at + "block_size", violations);
+  }
+}
+
+void CheckPrice(const common::UsageTerms& usage, const std::string& field, Violations& violations) {
+  const common::UsagePrice& price = usage.price();
+  violations.Require(price.model() != common::UsagePrice::MODEL_UNSPECIFIED, field + "model",
+                     "is required");
+  // Octets are no amount of money.
+  violations.Require(price.model() != common::UsagePrice::PERCENTAGE &&
+                         price.model() != common::UsagePrice::GRADUATED_PERCENTAGE,
+                     field + "model", "must price units of data");
+  CheckTiers(price, field, violations);
+  const Decimal minimum = Check(price.has_minimum_charge(), price.minimum_charge(),
+                                field + "minimum_charge", violations);
+  const Decimal maximum = Check(usage.has_maximum_charge(), usage.maximum_charge(),
+                                "plan.usage.maximum_charge", violations);
+  violations.Require(!usage.has_maximum_charge() || minimum <= maximum, field + "minimum_charge",
+                     "must not be more than the maximum");
+}
+
+}  // namespace
+
+void CheckUsageTerms(const common::UsageTerms& usage, Violations& violations) {
+  Check(usage.has_maximum_charge(), usage.maximum_charge(), "plan.usage.maximum_charge",
+        violations);
+  if (usage.has_price()) CheckPrice(usage, "plan.usage.price.", violations);
+  const bool total = usage.measure() != common::UsageTerms::PERCENTILE &&
+                     usage.measure() != common::UsageTerms::PEAK;
+  violations.Require(total || usage.free_windows().empty(), "plan.usage.free_windows",
+                     "need the measure TOTAL");
+  violations.Require(!total || usage.unit() != common::UsageTerms::MBIT_PER_SECOND,
+                     "plan.usage.unit", "MBIT_PER_SECOND needs the measure PERCENTILE or PEAK");
+  violations.Check(ParseWindows(usage.free_windows()).status(), "plan.usage.free_windows");
+  if (!usage.has_percentile()) return;
+  const Decimal percent = Check(true, usage.percentile(), "plan.usage.percentile", violations);
+  violations.Require(percent > Decimal() && percent <= Decimal::FromInt(100),
+                     "plan.usage.percentile", "must be more than 0 and at most 100");
+}
+
+void CheckVoiceTerms(const common::VoiceTerms& voice, Violations& violations) {
+  violations.Require(voice.bundles_size() <= 20, "plan.voice.bundles", "must be at most 20");
+  std::set<std::string> names;
+  for (int i = 0; i < voice.bundles_size(); ++i) {
+    const common::VoiceBundle& bundle = voice.bundles(i);
+    const std::string at = absl::StrCat("plan.voice.bundles[", i, "].");
+    violations.Require(!bundle.name().empty() && names.insert(bundle.name()).second, at + "name",
+                       "is required and unique in the plan");
+    const Decimal minutes = Check(true, bundle.minutes(), at + "minutes", violations);
+    violations.Require(minutes > Decimal() && minutes <= Decimal::FromInt(1000000000),
+                       at + "minutes", "must be more than 0");
+    violations.Require(bundle.increment_seconds() >= 0, at + "increment_seconds",
+                       "must be 0 or more");
+    for (const std::string& prefix : bundle.prefixes()) {
+      violations.Require(
+          !prefix.empty() && prefix.find_first_not_of("0123456789") == std::string::npos,
+          at + "prefixes", "must be digits of E.164 without '+'");
+    }
+  }
+}
+
+}  // namespace broadbill::accounts

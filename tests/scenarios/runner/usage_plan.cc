@@ -1,0 +1,77 @@
+#include "tests/scenarios/runner/usage_plan.h"
+
+#include <vector>
+
+#include "absl/strings/str_split.h"
+
+namespace broadbill::scenarios {
+namespace {
+
+namespace accounts = broadbill::accounts::v1;
+namespace common = broadbill::common::v1;
+
+// "10 at 1.00, 0.50": tiers with their upper bound, the last without.
+absl::Status ReadTiers(Reader& r, common::UsagePrice::Model model, common::UsagePrice* price) {
+  ASSIGN_OR_RETURN(const std::string text, r.Next("tiers like \"10 at 1.00, 0.50\""));
+  price->set_model(model);
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ", "))) {
+    const std::vector<std::string> words = absl::StrSplit(part, ' ');
+    common::UsagePrice::Tier* tier = price->add_tiers();
+    const bool bounded = words.size() == 3 && words[1] == "at";
+    if (!bounded && words.size() != 1) {
+      return InvalidArgumentError("SYNTAX", "no tier '" + part + "'");
+    }
+    if (bounded) tier->mutable_up_to()->set_value(words[0]);
+    const bool flat = model == common::UsagePrice::FLAT;
+    (flat ? tier->mutable_flat_fee() : tier->mutable_price())->set_value(words.back());
+  }
+  return absl::OkStatus();
+}
+
+// bundle NAME MINUTES [in SECONDS] [to PREFIX]
+absl::Status ReadBundle(Reader& r, common::VoiceBundle* bundle) {
+  ASSIGN_OR_RETURN(*bundle->mutable_name(), r.Next("the bundle's name"));
+  ASSIGN_OR_RETURN(*bundle->mutable_minutes()->mutable_value(), r.Next("minutes"));
+  if (r.Take("in")) {
+    ASSIGN_OR_RETURN(const std::string seconds, r.Next("seconds"));
+    bundle->set_increment_seconds(std::atoi(seconds.c_str()));
+  }
+  if (r.Take("to")) {
+    ASSIGN_OR_RETURN(const std::string prefix, r.Next("a prefix"));
+    bundle->add_prefixes(prefix);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<bool> ReadUsageOption(const std::string& word, Reader& r, accounts::Plan* plan) {
+  if (word == "bundle") {
+    common::VoiceBundle* bundle = plan->mutable_voice()->add_bundles();
+    RETURN_IF_ERROR(ReadBundle(r, bundle));
+    return true;
+  }
+  common::UsagePrice::Model model = common::UsagePrice::MODEL_UNSPECIFIED;
+  if (word == "graduated") model = common::UsagePrice::GRADUATED;
+  if (word == "volume") model = common::UsagePrice::VOLUME;
+  if (word == "flat-tiers") model = common::UsagePrice::FLAT;
+  if (model != common::UsagePrice::MODEL_UNSPECIFIED) {
+    RETURN_IF_ERROR(ReadTiers(r, model, plan->mutable_usage()->mutable_price()));
+  } else if (word == "minimum") {
+    ASSIGN_OR_RETURN(
+        *plan->mutable_usage()->mutable_price()->mutable_minimum_charge()->mutable_value(),
+        r.Next("the least a period costs"));
+  } else if (word == "free-windows") {
+    ASSIGN_OR_RETURN(*plan->mutable_usage()->mutable_free_windows(), r.Next("windows"));
+  } else if (word == "percentile") {
+    plan->mutable_usage()->set_measure(common::UsageTerms::PERCENTILE);
+    plan->mutable_usage()->set_unit(common::UsageTerms::MBIT_PER_SECOND);
+    ASSIGN_OR_RETURN(*plan->mutable_usage()->mutable_percentile()->mutable_value(),
+                     r.Next("a percentile"));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace broadbill::scenarios
