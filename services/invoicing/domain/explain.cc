@@ -36,6 +36,8 @@ std::string RuleOf(LineKind kind, const std::string& source, const std::string& 
       return "late_fee";
     case LineKind::kRounding:
       return "rounding";
+    case LineKind::kDeposit:
+      return "deposit";
   }
   return "";
 }
