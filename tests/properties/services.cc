@@ -3,7 +3,7 @@
 // posted lines credited by hand. In the end what each item was billed is what a single run bills
 // it.
 //
-//   broadbill_service_properties [--histories 150] [--rounds 12] [--seed N]
+//   broadbill_service_properties [--histories 100] [--rounds 8] [--seed N]
 
 #include <algorithm>
 #include <cstdio>
@@ -359,8 +359,8 @@ int Main(const serve::Args& args) {
       static_cast<uint64_t>(args.GetInt("seed", static_cast<int64_t>(std::random_device()())));
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   std::fflush(stdout);
-  Lives lives(args.GetInt("histories", 150), seed);
-  const absl::Status status = lives.Run(args.GetInt("rounds", 12));
+  Lives lives(args.GetInt("histories", 100), seed);
+  const absl::Status status = lives.Run(args.GetInt("rounds", 8));
   std::printf("%s\n", lives.Summary().c_str());
   if (!status.ok()) std::printf("FAILED: %s\n", std::string(status.message()).c_str());
   return status.ok() ? 0 : 1;
