@@ -303,10 +303,10 @@ class Lives {
     std::vector<Uuid> ids;
     for (const auto& [item, account] : items_) ids.push_back(account);
     ASSIGN_OR_RETURN(const auto snapshots,
-                     invoicing::FetchSnapshots(*world_.Channel("accounts"), ids));
+                     invoicing::FetchSnapshots(*world_.Channel("accounts"), ids, {}));
     for (const auto& snapshot : snapshots.snapshots()) {
       for (const auto& in : snapshot.items()) {
-        const invoicing::Item item = invoicing::ToItem(in, snapshot.discounts());
+        const invoicing::Item item = invoicing::ToItem(in);
         if (credited_.count(item.item_id) > 0) continue;
         ASSIGN_OR_RETURN(const auto bill,
                          invoicing::BillItem(item, invoicing::ToSchedules(snapshot), {}, kEnd,

@@ -181,7 +181,7 @@ absl::StatusOr<pb::PendingCharge> InvoicingApp::CreatePendingCharge(
   whole.account_id = convert::ReadId("acc", request.account_id(), "account_id", violations);
   const auto due = convert::ReadOptionalDate(in.due_date(), "charge.due_date", violations);
   RETURN_IF_ERROR(violations.ToStatus());
-  ASSIGN_OR_RETURN(const auto snapshots, FetchSnapshots(*peers_.accounts, {whole.account_id}));
+  ASSIGN_OR_RETURN(const auto snapshots, FetchSnapshots(*peers_.accounts, {whole.account_id}, {}));
   if (snapshots.snapshots_size() == 0) {
     return NotFoundError("ACCOUNT_NOT_FOUND", "there is no such account");
   }
