@@ -30,6 +30,7 @@ bool IsSame(const Piece& covered, const Wanted& wanted) {
 struct Group {
   DateInterval base;
   uint64_t key = 0;
+  DateInterval window;  // of what is wanted
   std::vector<Piece> before, now;
 
   CivilDay first() const { return (before.empty() ? now : before).front().days.start; }
@@ -39,7 +40,7 @@ Group& GroupOf(const DateInterval& base, uint64_t key, std::vector<Group>& group
   for (Group& group : groups) {
     if (group.base == base && group.key == key) return group;
   }
-  groups.push_back({base, key, {}, {}});
+  groups.push_back({base, key, {}, {}, {}});
   return groups.back();
 }
 
@@ -77,7 +78,9 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
   };
   const auto want = [&](const Wanted& piece) {
     if (piece.due) {
-      GroupOf(piece.base, piece.stretch->key, groups).now.push_back(ToPiece(piece));
+      Group& group = GroupOf(piece.base, piece.stretch->key, groups);
+      group.window = piece.window;
+      group.now.push_back(ToPiece(piece));
     }
   };
   size_t i = 0;
@@ -121,7 +124,7 @@ absl::StatusOr<ItemBill> BillOne(const Item& item, const AccountTerms& terms,
     }
     out.changed = true;
     out.replaced.insert(out.replaced.end(), group.before.begin(), group.before.end());
-    if (had.Intersect(group.base).empty()) out.fresh = true;
+    if (!group.now.empty() && had.Intersect(group.window).empty()) out.fresh = true;
     AddLate(group.now, had, out.late);
     RETURN_IF_ERROR(Differ(item, terms.exponent, group.before, group.now, out));
   }

@@ -71,6 +71,33 @@ TEST_CASE("full, then a stub: a change of cycle day inside the first period cuts
         "2026-03-10..2026-03-25 1500\n2026-03-25..2026-04-25 3100\n");
 }
 
+TEST_CASE("a stub under a new schedule is a period of its own and does not wait") {
+  Terms terms = Price("49.99");
+  terms.first_invoice = FirstInvoice::kFullThenStub;
+  const Item item = Open("2026-03-10", terms);
+  TestLedger ledger;
+  ledger.Run(item, "2026-03-10");
+  const auto stub = BillItem(item, kDay1, ledger.pieces[0], D("2026-04-10"), 0, 2);
+  REQUIRE(stub.ok());
+  CHECK(stub->fresh);
+  const Schedules moved{{{CivilDay(1970, 1, 1), 1}, {D("2026-06-20"), 15}},
+                        AnchorRule::kCycleDayOnOrAfterStart};
+  const Item monthly = Open("2026-05-01", Price("31"));
+  TestLedger cycles({moved});
+  cycles.Run(monthly, "2026-06-01");
+  const auto next = BillItem(monthly, moved, cycles.pieces[0], D("2026-06-20"), 0, 2);
+  REQUIRE(next.ok());
+  CHECK(next->fresh);
+  // A change inside a billed period is not.
+  const Item changed =
+      Make({{{D("2026-05-01"), D("2026-06-10")}, Cause::kStart, false, Price("31")},
+            {{D("2026-06-10"), kOpen}, Cause::kPlan, false, Price("62")}});
+  const auto change = BillItem(changed, moved, cycles.pieces[0], D("2026-06-10"), 0, 2);
+  REQUIRE(change.ok());
+  CHECK(change->changed);
+  CHECK_FALSE(change->fresh);
+}
+
 TEST_CASE("an item that ends with another's periods") {
   // The other began on Feb 14 with an anchor of its own: boundaries on the 14th.
   Item item = Open("2026-03-01", Price("31.00"));

@@ -169,6 +169,7 @@ absl::StatusOr<std::vector<Wanted>> WantedPieces(const Item& item,
         piece.stretch = &stretch;
         piece.days = days;
         piece.base = base;
+        piece.window = window;
         piece.due = due;
         SetEnds(stretches, i, piece);
         if (!piece.nothing) {

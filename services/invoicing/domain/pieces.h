@@ -38,6 +38,7 @@ struct Wanted {
   const Stretch* stretch = nullptr;
   DateInterval days;
   DateInterval base;
+  DateInterval window;   // the part of the base in which its schedule holds
   Fraction from, to;     // how it begins and ends inside its base
   bool nothing = false;  // not charged until the boundary
   bool thirty_day = false;
