@@ -57,12 +57,14 @@ absl::Status Renew(db::Pool& pool, const Claim& claim, absl::Duration lease) {
   return rows.affected() == 1 ? absl::OkStatus() : LeaseLost();
 }
 
+// The job is locked as well: who ends it waits for the chunks that are being saved, and finds all
+// they wrote.
 absl::Status Fence(db::Tx& tx, const Claim& claim) {
   ASSIGN_OR_RETURN(const db::Result rows,
                    tx.Exec("SELECT 1 FROM job_chunk c JOIN job j USING (job_id) "
                            "WHERE c.job_id = $1 AND c.chunk = $2 AND c.fence = $3 "
                            "AND c.state = 'claimed' AND j.state IN ('running', 'paused') "
-                           "FOR UPDATE OF c",
+                           "FOR UPDATE OF c FOR SHARE OF j",
                            claim.job_id, claim.chunk, claim.fence));
   return rows.size() == 1 ? absl::OkStatus() : LeaseLost();
 }

@@ -5,8 +5,9 @@ ALTER TABLE bill_run_chunk ADD COLUMN accounts int4 NOT NULL DEFAULT 0,
 UPDATE bill_run_chunk SET accounts = cardinality(account_ids);
 
 -- What a chunk's documents come to, by currency. The chunk after the last holds what retries made.
+-- No foreign key: its lock on the run would wait for the poster.
 CREATE TABLE bill_run_total (
-  run_id       uuid NOT NULL REFERENCES bill_run,
+  run_id       uuid NOT NULL,
   chunk        int4 NOT NULL,
   currency     text NOT NULL,
   invoices     int8 NOT NULL,
