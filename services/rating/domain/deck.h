@@ -13,9 +13,9 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/time/time.h"
 #include "libs/calendar/date.h"
+#include "libs/calendar/window.h"
 #include "libs/money/decimal.h"
 #include "services/rating/domain/number.h"
-#include "libs/calendar/window.h"
 
 namespace broadbill::rating {
 

@@ -8,10 +8,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "libs/calendar/window.h"
 #include "libs/money/decimal.h"
 #include "services/rating/domain/pricing.h"
 #include "services/rating/domain/usage.h"
-#include "libs/calendar/window.h"
 
 namespace broadbill::rating {
 
