@@ -9,12 +9,14 @@ namespace broadbill::payments {
 
 absl::Status Register(rpc::Host& host) {
   ASSIGN_OR_RETURN(auto pool, db::OpenPool(host.DatabaseUrl("payments"), "payments", Migrations()));
-  PaymentsApp* app = host.Own(std::make_unique<PaymentsApp>(pool, host.clock()));
+  PaymentsApp* app =
+      host.Own(std::make_unique<PaymentsApp>(pool, host.clock(), host.ChannelTo("accounts")));
   rpc::Service service("broadbill.payments.v1.Payments");
   service.Unary("CreatePayment", app, &PaymentsApp::CreatePayment)
       .Unary("GetPayment", app, &PaymentsApp::GetPayment)
       .Unary("ListPayments", app, &PaymentsApp::ListPayments)
       .Unary("RefundPayment", app, &PaymentsApp::RefundPayment)
+      .Unary("ReturnPayment", app, &PaymentsApp::ReturnPayment)
       .Unary("ImportOpeningBalances", app, &PaymentsApp::ImportOpeningBalances)
       .Unary("CreatePaymentMethod", app, &PaymentsApp::CreatePaymentMethod)
       .Unary("ListPaymentMethods", app, &PaymentsApp::ListPaymentMethods)
@@ -24,6 +26,9 @@ absl::Status Register(rpc::Host& host) {
       .Unary("RunCollections", app, &PaymentsApp::RunCollections)
       .Unary("CreateDunningPolicy", app, &PaymentsApp::CreateDunningPolicy)
       .Unary("ListDunningPolicies", app, &PaymentsApp::ListDunningPolicies)
+      .Unary("CreateDispute", app, &PaymentsApp::CreateDispute)
+      .Unary("EndDispute", app, &PaymentsApp::EndDispute)
+      .Unary("ListDisputes", app, &PaymentsApp::ListDisputes)
       .Unary("GetAccountBalance", app, &PaymentsApp::GetAccountBalance)
       .Unary("ListOpenItems", app, &PaymentsApp::ListOpenItems)
       .Unary("ListTransfers", app, &PaymentsApp::ListTransfers)

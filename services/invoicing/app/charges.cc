@@ -125,7 +125,7 @@ absl::Status InvoicingApp::OnPaymentsEvents(db::Tx& tx, const std::vector<feed::
     ChargeRow row;
     row.account_id = event.account_id;
     row.charge_id = Uuid::Make(clock_.Now());
-    row.source = "payments.late_fee";
+    row.source = kLateFeeSource;
     row.source_id = fee.source_id();
     row.kind = pb::Line::LATE_FEE;
     row.description = fee.description().empty() ? "Late fee on " + fee.number() : fee.description();

@@ -22,6 +22,9 @@ namespace broadbill::invoicing {
 // is soon another's.
 constexpr absl::Duration kLease = absl::Seconds(6);
 
+// The source of pending charges that are late fees.
+inline constexpr char kLateFeeSource[] = "payments.late_fee";
+
 class InvoicingApp {
  public:
   InvoicingApp(std::shared_ptr<db::Pool> pool, const Clock& clock, Assembler::Peers peers)

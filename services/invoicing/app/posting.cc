@@ -29,6 +29,21 @@ void AddShares(const std::vector<LineRow>& lines, const TaxRow& tax, pb::PostedT
   }
 }
 
+// Late fees of a document with the taxes on them; credit lines of late fees count negative.
+int64_t LateFees(const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes) {
+  int64_t sum = 0;
+  for (const LineRow& line : lines) {
+    if (line.source != kLateFeeSource) continue;
+    sum += line.amount;
+    for (const TaxRow& tax : taxes) {
+      for (size_t i = 0; i < tax.line_ids.size() && !tax.inclusive; ++i) {
+        if (tax.line_ids[i] == line.line_id) sum += tax.line_amounts[i];
+      }
+    }
+  }
+  return sum;
+}
+
 pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& posting,
                            const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes) {
   pb::Document parties;
@@ -89,6 +104,7 @@ pb::DocumentPosted ToEvent(const DocumentRow& document, const PostingRow& postin
   out.set_language(document.language);
   out.set_customer_class(parties.customer().customer_class());
   out.set_payment_reference(posting.full_number);
+  out.set_late_fees_minor(LateFees(lines, taxes));
   return out;
 }
 

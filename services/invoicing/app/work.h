@@ -8,6 +8,9 @@
 
 namespace broadbill::invoicing {
 
+// The product class that no tax looks at.
+inline constexpr char kUntaxed[] = "none";
+
 struct AccountWork {
   const accounts::BillingSnapshot* snapshot = nullptr;
   const accounts::Company* company = nullptr;

@@ -59,8 +59,11 @@ void Book::Allocate(const CreditRow& credit, const ItemRow& item, int64_t amount
                     CivilDay value_date, CivilDay posting_date) {
   allocations_.push_back({item.account_id, Uuid::Make(now_), credit.credit_id, item.document_id,
                           amount, value_date, posting_date});
-  Transfer(item.account_id, pb::Transfer::ALLOCATION, kCustomerCredit, kReceivable, item.currency,
-           amount, value_date, posting_date, item.document_id, credit.credit_id);
+  const bool taken_off = amount < 0;
+  Transfer(item.account_id, taken_off ? pb::Transfer::REVERSAL : pb::Transfer::ALLOCATION,
+           taken_off ? kReceivable : kCustomerCredit, taken_off ? kCustomerCredit : kReceivable,
+           item.currency, std::abs(amount), value_date, posting_date, item.document_id,
+           credit.credit_id);
 }
 
 absl::Status Book::WriteNew() {
@@ -93,7 +96,9 @@ absl::Status Book::AutoAllocate(const std::vector<Uuid>& accounts, CivilDay valu
   std::map<Uuid, const ItemRow*> item_rows;
   for (const CreditRow& row : credits) {
     by_account[row.account_id].second.push_back(
-        {row.credit_id, row.kind != 0, row.value_date, row.unapplied});
+        {row.credit_id, row.kind != 0, row.value_date, row.unapplied, std::nullopt});
+    const auto first = pay_first_.find(row.credit_id);
+    if (first != pay_first_.end()) by_account[row.account_id].second.back().first = first->second;
     credit_rows[row.credit_id] = &row;
   }
   for (const ItemRow& row : items) {
@@ -114,29 +119,50 @@ absl::Status Book::AutoAllocate(const std::vector<Uuid>& accounts, CivilDay valu
   return absl::OkStatus();
 }
 
-absl::Status Book::Write(std::vector<db::FeedEvent>& events) {
-  RETURN_IF_ERROR(WriteNew());
-  std::vector<Uuid> documents;
-  std::vector<Uuid> credits;
+absl::Status Book::WriteAllocations() {
+  std::vector<Uuid> accounts, documents, credits;
   std::vector<int64_t> amounts;
+  std::vector<CivilDay> days;
   for (const AllocationRow& row : allocations_) {
+    accounts.push_back(row.account_id);
     documents.push_back(row.document_id);
     credits.push_back(row.credit_id);
     amounts.push_back(row.amount);
+    days.push_back(row.value_date);
   }
-  if (!allocations_.empty()) {
-    RETURN_IF_ERROR(db::Copy(tx_, allocations_));
-    RETURN_IF_ERROR(
-        tx_.Exec("UPDATE item i SET open = open - u.a FROM (SELECT d, sum(a)::int8 AS a "
-                 "FROM unnest($1, $2) AS x(d, a) GROUP BY d) u WHERE i.document_id = u.d",
-                 documents, amounts)
-            .status());
-    RETURN_IF_ERROR(tx_.Exec("UPDATE credit c SET unapplied = unapplied - u.a FROM (SELECT d, "
-                             "sum(a)::int8 AS a FROM unnest($1, $2) AS x(d, a) GROUP BY d) u "
-                             "WHERE c.credit_id = u.d",
-                             credits, amounts)
-                        .status());
-  }
+  RETURN_IF_ERROR(db::Copy(tx_, allocations_));
+  RETURN_IF_ERROR(
+      tx_.Exec("UPDATE item i SET open = open - u.a, paid_late = paid_late OR u.day > due_date "
+               "FROM (SELECT c, d, sum(a)::int8 AS a, max(day) AS day FROM "
+               "unnest($1, $2, $3, $4) AS x(c, d, a, day) GROUP BY c, d) u "
+               "WHERE i.account_id = u.c AND i.document_id = u.d",
+               accounts, documents, amounts, days)
+          .status());
+  return tx_
+      .Exec(
+          "UPDATE credit c SET unapplied = unapplied - u.a FROM (SELECT c, d, sum(a)::int8 AS a "
+          "FROM unnest($1, $2, $3) AS x(c, d, a) GROUP BY c, d) u "
+          "WHERE c.account_id = u.c AND c.credit_id = u.d",
+          accounts, credits, amounts)
+      .status();
+}
+
+absl::StatusOr<std::map<Uuid, int64_t>> BalancesOf(db::Tx& tx, const std::vector<Uuid>& accounts) {
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      tx.Exec("SELECT account_id, sum(owed)::int8 FROM (SELECT account_id, open AS owed FROM item "
+              "WHERE account_id = ANY($1) AND open > 0 UNION ALL SELECT account_id, -unapplied "
+              "FROM credit WHERE account_id = ANY($1) AND unapplied > 0) x GROUP BY account_id",
+              accounts));
+  std::map<Uuid, int64_t> out;
+  for (const Uuid& account : accounts) out[account] = 0;
+  for (int i = 0; i < rows.size(); ++i) out[rows.Get<Uuid>(i, 0)] = rows.Get<int64_t>(i, 1);
+  return out;
+}
+
+absl::Status Book::Write(std::vector<db::FeedEvent>& events) {
+  RETURN_IF_ERROR(WriteNew());
+  if (!allocations_.empty()) RETURN_IF_ERROR(WriteAllocations());
   RETURN_IF_ERROR(db::Copy(tx_, transfers_));
   std::map<Uuid, pb::Event> posted;
   for (const TransferRow& row : transfers_) {

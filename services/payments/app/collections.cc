@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <set>
+#include <functional>
+#include <thread>
 
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
@@ -10,10 +11,27 @@ namespace broadbill::payments {
 namespace {
 
 constexpr size_t kSettleBatch = 200;
+constexpr size_t kCallsAtOnce = 8;
 
-Decimal Dec(const broadbill::common::v1::Decimal& value) {
-  const auto parsed = Decimal::Parse(value.value());
-  return parsed.ok() ? *parsed : Decimal();
+// Calls the processor for many attempts, some at a time, each with a key of its own; the first
+// error ends it, and the attempts not called stay as they were stored.
+absl::Status CallForEach(const std::vector<AttemptRow>& attempts, size_t begin, size_t end,
+                         const std::function<absl::Status(size_t)>& call) {
+  const size_t count = std::min(kCallsAtOnce, end - begin);
+  std::vector<absl::Status> results(count);
+  const auto work = [&](size_t worker) {
+    for (size_t i = begin; i < end && results[worker].ok(); ++i) {
+      // The tries that the simulator tells apart by their order stay in one hand.
+      const bool ordered = attempts[i].token.find("once") != std::string::npos;
+      if ((ordered ? 0 : i % count) == worker) results[worker] = call(i);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t worker = 1; worker < count; ++worker) threads.emplace_back(work, worker);
+  if (count > 0) work(0);
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& result : results) RETURN_IF_ERROR(result);
+  return absl::OkStatus();
 }
 
 void AddMoney(int64_t minor, const std::string& currency,
@@ -104,8 +122,13 @@ class Settlement {
   }
 
   absl::Status Write() {
-    RETURN_IF_ERROR(book_.AutoAllocate(paid_, as_of_, as_of_));
+    RETURN_IF_ERROR(book_.AutoAllocate(paid_, CivilDay::min(), as_of_));
     RETURN_IF_ERROR(book_.Write(events_));
+    ASSIGN_OR_RETURN(const auto balances, BalancesOf(tx_, paid_));
+    for (auto& [account, event] : received_) {
+      event.mutable_payment_received()->set_balance_minor(balances.at(account));
+      AddEvent(account, event, events_);
+    }
     return db::AppendFeed(tx_, events_, now_);
   }
 
@@ -118,7 +141,9 @@ class Settlement {
     credit.kind = facts.kind;
     credit.currency = attempt.currency;
     credit.amount = credit.unapplied = attempt.amount;
-    credit.value_date = credit.posting_date = as_of_;
+    // The processor took it when it was tried, however late its answer comes.
+    credit.value_date = attempt.scheduled;
+    credit.posting_date = as_of_;
     credit.reference = "autopay";
     credit.method_id = attempt.method_id;
     credit.attempt_id = attempt.attempt_id;
@@ -129,7 +154,7 @@ class Settlement {
     received->set_kind(facts.kind);
     received->set_currency_code(attempt.currency);
     received->set_amount_minor(attempt.amount);
-    *received->mutable_value_date() = convert::ToProto(as_of_);
+    *received->mutable_value_date() = convert::ToProto(credit.value_date);
     *received->mutable_posting_date() = convert::ToProto(as_of_);
     received->set_autopay(true);
     received->set_method_label(facts.label);
@@ -137,7 +162,7 @@ class Settlement {
     paid_.push_back(attempt.account_id);
     counts_.set_succeeded(counts_.succeeded() + 1);
     AddMoney(attempt.amount, attempt.currency, counts_.mutable_collected());
-    AddEvent(attempt.account_id, event, events_);
+    received_.emplace_back(attempt.account_id, std::move(event));
   }
 
   absl::Status Declined(const AttemptRow& attempt, const Outcome& outcome,
@@ -174,6 +199,7 @@ class Settlement {
   Book book_;
   std::vector<db::FeedEvent> events_;
   std::vector<Uuid> paid_;
+  std::vector<std::pair<Uuid, pb::Event>> received_;
 };
 
 // The attempts to make: accounts with autopay whose trigger has come, one at a time each; a
@@ -266,11 +292,11 @@ absl::Status PaymentsApp::Autopay(CivilDay as_of, const std::vector<Uuid>& only,
   }
   out.set_attempts(out.attempts() + static_cast<int64_t>(attempts.size()));
   out.set_accounts(out.accounts() + static_cast<int64_t>(attempts.size()));
-  for (AttemptRow& attempt : attempts) {
-    // The attempt is stored; whatever happens to the answer, its key can be asked about later.
-    RETURN_IF_ERROR(
-        SimulatorCharge(*pool_, attempt.attempt_id, attempt.token, attempt.amount).status());
-  }
+  // The attempts are stored; whatever happens to an answer, its key can be asked about later.
+  RETURN_IF_ERROR(CallForEach(attempts, 0, attempts.size(), [&](size_t i) {
+    const AttemptRow& attempt = attempts[i];
+    return SimulatorCharge(*pool_, attempt.attempt_id, attempt.token, attempt.amount).status();
+  }));
   std::vector<AttemptRow> known;
   for (const AttemptRow& attempt : attempts) {
     if (attempt.token.find("lost") == std::string::npos) known.push_back(attempt);
@@ -292,11 +318,12 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
                                  pb::RunCollectionsResponse& out) {
   for (size_t begin = 0; begin < attempts.size(); begin += kSettleBatch) {
     const size_t end = std::min(begin + kSettleBatch, attempts.size());
-    std::vector<std::pair<AttemptRow, Outcome>> outcomes;
-    for (size_t i = begin; i < end; ++i) {
+    std::vector<std::pair<AttemptRow, Outcome>> outcomes(end - begin);
+    RETURN_IF_ERROR(CallForEach(attempts, begin, end, [&](size_t i) -> absl::Status {
       ASSIGN_OR_RETURN(const Outcome outcome, AskProcessor(*pool_, attempts[i]));
-      outcomes.emplace_back(attempts[i], outcome);
-    }
+      outcomes[i - begin] = {attempts[i], outcome};
+      return absl::OkStatus();
+    }));
     pb::RunCollectionsResponse counts;
     RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
       counts.Clear();
@@ -314,237 +341,6 @@ absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_
     AddAll(counts.declined_amount(), out.mutable_declined_amount());
   }
   return absl::OkStatus();
-}
-
-absl::Status PaymentsApp::Dun(CivilDay as_of, const std::vector<Uuid>& only,
-                              pb::RunCollectionsResponse& out) {
-  ASSIGN_OR_RETURN(const db::Result rows, pool_->Exec("SELECT body FROM policy ORDER BY code"));
-  for (int i = 0; i < rows.size(); ++i) {
-    pb::DunningPolicy policy;
-    policy.ParseFromString(rows.Get<db::Bytes>(i, 0).data);
-    RETURN_IF_ERROR(DunGroup(policy, as_of, only, out));
-  }
-  return absl::OkStatus();
-}
-
-namespace {
-
-FeeTerms ToTerms(const pb::LateFee& fee) {
-  FeeTerms out;
-  out.mode = fee.mode() == pb::LateFee::MODE_UNSPECIFIED ? FeeMode::kFlat
-                                                         : static_cast<FeeMode>(fee.mode());
-  out.flat = Dec(fee.flat());
-  out.percent = Dec(fee.percent());
-  if (fee.has_minimum()) out.minimum = Dec(fee.minimum());
-  if (fee.has_maximum()) out.maximum = Dec(fee.maximum());
-  return out;
-}
-
-}  // namespace
-
-namespace {
-
-// Past-due documents of a policy's accounts, with what was paid and which steps fired.
-struct PastDue {
-  std::vector<ItemRow> items;
-  std::multimap<Uuid, AllocationRow> paid;
-  std::set<std::tuple<Uuid, std::string, int32_t>> fired;
-};
-
-absl::StatusOr<PastDue> LoadPastDue(db::Tx& tx, const pb::DunningPolicy& policy, CivilDay as_of,
-                                    const std::vector<Uuid>& only) {
-  PastDue out;
-  ASSIGN_OR_RETURN(
-      out.items,
-      db::Select<ItemRow>(tx,
-                          "i WHERE due_date + $1 < $2 AND total > 0 AND (cardinality($3) = 0 OR "
-                          "account_id = ANY($3)) AND EXISTS (SELECT 1 FROM customer c WHERE "
-                          "c.account_id = i.account_id AND c.account_group = $4) AND "
-                          "(open > 0 OR EXISTS (SELECT 1 FROM allocation a WHERE a.account_id = "
-                          "i.account_id AND a.document_id = i.document_id AND "
-                          "a.value_date > i.due_date + $1)) ORDER BY account_id, due_date, number",
-                          policy.grace_days(), as_of, only, policy.group()));
-  std::vector<Uuid> documents;
-  for (const ItemRow& item : out.items) documents.push_back(item.document_id);
-  ASSIGN_OR_RETURN(const auto allocations,
-                   db::Select<AllocationRow>(tx, "WHERE document_id = ANY($1)", documents));
-  ASSIGN_OR_RETURN(const auto fired,
-                   db::Select<FiredRow>(tx, "WHERE document_id = ANY($1)", documents));
-  for (const AllocationRow& row : allocations) out.paid.emplace(row.document_id, row);
-  for (const FiredRow& row : fired) out.fired.emplace(row.document_id, row.step, row.occurrence);
-  return out;
-}
-
-// Fires the steps of one policy as of a date: late fees per document and occurrence, reminders
-// collapsed to the latest of each account.
-class Dunning {
- public:
-  Dunning(const pb::DunningPolicy& policy, CivilDay as_of, absl::Time now, const PastDue& past_due,
-          pb::RunCollectionsResponse& counts)
-      : policy_(policy), as_of_(as_of), now_(now), past_due_(past_due), counts_(counts) {}
-
-  absl::Status Fire() {
-    for (const ItemRow& item : past_due_.items) {
-      ASSIGN_OR_RETURN(const int exponent, CurrencyExponent(item.currency));
-      for (const pb::DunningStep& step : policy_.steps()) {
-        const int count = step.has_late_fee() ? std::max(1, step.late_fee().occurrences()) : 1;
-        for (int n = 1; n <= count; ++n) FireStep(item, step, n, exponent);
-      }
-    }
-    for (const auto& [account, reminder] : reminders_) Remind(account, reminder);
-    return absl::OkStatus();
-  }
-
-  absl::Status Write(db::Tx& tx) {
-    RETURN_IF_ERROR(db::Insert(tx, fired_).status());
-    return db::AppendFeed(tx, events_, now_);
-  }
-
- private:
-  struct Reminder {
-    const pb::DunningStep* step = nullptr;
-    std::vector<const ItemRow*> items;
-  };
-
-  // What was open at the beginning of a day, without late fees; payments of before count.
-  int64_t OpenOn(const ItemRow& item, CivilDay day) const {
-    int64_t open = item.total - item.fees;
-    const auto [begin, end] = past_due_.paid.equal_range(item.document_id);
-    for (auto it = begin; it != end; ++it) {
-      if (it->second.value_date < day) open -= it->second.amount;
-    }
-    return std::max<int64_t>(0, open);
-  }
-
-  void FireStep(const ItemRow& item, const pb::DunningStep& step, int n, int exponent) {
-    const CivilDay day = item.due_date + policy_.grace_days() + step.after_days() +
-                         (n - 1) * std::max(1, step.late_fee().every_days());
-    if (day > as_of_ || past_due_.fired.count({item.document_id, step.name(), n}) > 0) return;
-    const int64_t open = OpenOn(item, day);
-    if (open <= 0) return;
-    if (step.has_late_fee()) {
-      const int64_t amount = LateFee(ToTerms(step.late_fee()), open, exponent);
-      fired_.push_back({item.account_id, item.document_id, step.name(), n, day, amount});
-      if (amount > 0) Assess(item, step, n, day, amount, open);
-      return;
-    }
-    if (item.open <= 0) return;
-    fired_.push_back({item.account_id, item.document_id, step.name(), n, day, 0});
-    Reminder& reminder = reminders_[item.account_id];
-    const bool later = reminder.step == nullptr || step.after_days() >= reminder.step->after_days();
-    if (later) reminder.step = &step;
-    reminder.items.push_back(&item);
-  }
-
-  void Assess(const ItemRow& item, const pb::DunningStep& step, int n, CivilDay day, int64_t amount,
-              int64_t base) {
-    pb::Event event = MakeEvent(item.account_id, now_);
-    auto* assessed = event.mutable_late_fee_assessed();
-    assessed->set_source_id(item.document_id.ToText("doc") + "/" + step.name() + "/" +
-                            std::to_string(n));
-    assessed->set_document_id(item.document_id.ToText("doc"));
-    assessed->set_number(item.number);
-    assessed->set_step(step.name());
-    assessed->set_occurrence(n);
-    assessed->set_currency_code(item.currency);
-    assessed->set_amount_minor(amount);
-    assessed->set_base_minor(base);
-    *assessed->mutable_fee_date() = convert::ToProto(day);
-    assessed->set_tax_class(step.late_fee().tax_class());
-    assessed->set_account_code(step.late_fee().account_code());
-    assessed->set_description(step.late_fee().description());
-    assessed->set_bill_alone(step.late_fee().bill_alone());
-    AddEvent(item.account_id, event, events_);
-    counts_.set_late_fees(counts_.late_fees() + 1);
-  }
-
-  void Remind(const Uuid& account, const Reminder& reminder) {
-    pb::Event event = MakeEvent(account, now_);
-    auto* due = event.mutable_reminder_due();
-    due->set_step(reminder.step->name());
-    due->set_template_(reminder.step->reminder().template_());
-    *due->mutable_date() = convert::ToProto(as_of_);
-    std::set<Uuid> named;
-    int64_t past_due = 0;
-    CivilDay oldest = CivilDay::max();
-    for (const ItemRow* item : reminder.items) {
-      if (!named.insert(item->document_id).second) continue;
-      due->add_document_ids(item->document_id.ToText("doc"));
-      due->add_numbers(item->number);
-      due->set_currency_code(item->currency);
-      past_due += item->open;
-      oldest = std::min(oldest, item->due_date);
-    }
-    due->set_past_due_minor(past_due);
-    *due->mutable_oldest_due_date() = convert::ToProto(oldest);
-    AddEvent(account, event, events_);
-    counts_.set_reminders(counts_.reminders() + 1);
-  }
-
-  const pb::DunningPolicy& policy_;
-  const CivilDay as_of_;
-  const absl::Time now_;
-  const PastDue& past_due_;
-  pb::RunCollectionsResponse& counts_;
-  std::vector<FiredRow> fired_;
-  std::vector<db::FeedEvent> events_;
-  std::map<Uuid, Reminder> reminders_;
-};
-
-}  // namespace
-
-absl::Status PaymentsApp::DunGroup(const pb::DunningPolicy& policy, CivilDay as_of,
-                                   const std::vector<Uuid>& only, pb::RunCollectionsResponse& out) {
-  pb::RunCollectionsResponse counts;
-  RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
-    counts.Clear();
-    ASSIGN_OR_RETURN(const PastDue past_due, LoadPastDue(tx, policy, as_of, only));
-    if (past_due.items.empty()) return absl::OkStatus();
-    Dunning dunning(policy, as_of, clock_.Now(), past_due, counts);
-    RETURN_IF_ERROR(dunning.Fire());
-    return dunning.Write(tx);
-  }));
-  db::SignalFeed("payments");
-  out.set_late_fees(out.late_fees() + counts.late_fees());
-  out.set_reminders(out.reminders() + counts.reminders());
-  return absl::OkStatus();
-}
-
-absl::StatusOr<pb::DunningPolicy> PaymentsApp::CreateDunningPolicy(
-    const rpc::Context& context, const pb::CreateDunningPolicyRequest& request) {
-  pb::DunningPolicy policy = request.policy();
-  Violations violations;
-  violations.Require(!policy.code().empty(), "policy.code", "is required");
-  violations.Require(policy.grace_days() >= 0, "policy.grace_days", "must not be negative");
-  violations.Require(policy.steps_size() > 0, "policy.steps", "must have at least one step");
-  std::set<std::string> names;
-  for (const pb::DunningStep& step : policy.steps()) {
-    violations.Require(!step.name().empty() && names.insert(step.name()).second,
-                       "policy.steps.name", "must be given and unique");
-    violations.Require(step.has_reminder() || step.has_late_fee(), "policy.steps.kind",
-                       "must be a reminder or a late fee");
-  }
-  RETURN_IF_ERROR(violations.ToStatus());
-  return convert::Write<pb::DunningPolicy>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::DunningPolicy> {
-        const Uuid id = Uuid::Make(clock_.Now());
-        policy.set_policy_id(id.ToText("pol"));
-        RETURN_IF_ERROR(tx.Exec("INSERT INTO policy VALUES ($1, $2, $3, $4)", id, policy.code(),
-                                policy.group(), db::Bytes{policy.SerializeAsString()})
-                            .status());
-        return policy;
-      });
-}
-
-absl::StatusOr<pb::ListDunningPoliciesResponse> PaymentsApp::ListDunningPolicies(
-    const rpc::Context&, const pb::ListDunningPoliciesRequest&) {
-  ASSIGN_OR_RETURN(const db::Result rows, pool_->Exec("SELECT body FROM policy ORDER BY code"));
-  pb::ListDunningPoliciesResponse response;
-  for (int i = 0; i < rows.size(); ++i) {
-    response.add_policies()->ParseFromString(rows.Get<db::Bytes>(i, 0).data);
-  }
-  return response;
 }
 
 }  // namespace broadbill::payments

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "broadbill/accounts/v1/events.pb.h"
 #include "broadbill/invoicing/v1/events.pb.h"
 #include "libs/convert/convert.h"
@@ -42,14 +40,14 @@ absl::Status PaymentsApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::E
 absl::Status PaymentsApp::OnInvoicingEvents(db::Tx& tx, const std::vector<feed::Event>& events) {
   Book book(tx, clock_.Now());
   std::vector<Uuid> touched;
-  CivilDay latest = CivilDay::min();
+  std::vector<Uuid> waived_accounts, waived_documents;
+  std::vector<int64_t> waived;
   for (const feed::Event& event : events) {
     invoicing::Event message;
     if (!message.ParseFromString(event.body) || !message.has_document_posted()) continue;
     const auto& document = message.document_posted();
     ASSIGN_OR_RETURN(const Uuid id, Uuid::Parse("doc", document.document_id()));
     const CivilDay date = Day(document.invoice_date());
-    latest = std::max(latest, date);
     touched.push_back(event.account_id);
     if (document.total_minor() >= 0) {
       ItemRow item;
@@ -60,9 +58,7 @@ absl::Status PaymentsApp::OnInvoicingEvents(db::Tx& tx, const std::vector<feed::
       item.invoice_date = date;
       item.due_date = Day(document.due_date());
       item.total = item.open = document.total_minor();
-      for (const auto& line : document.lines()) {
-        if (line.kind() == invoicing::Line::LATE_FEE) item.fees += line.amount_minor();
-      }
+      item.fees = document.late_fees_minor();
       book.AddItem(std::move(item), kSales, pb::Transfer::INVOICE, date);
       continue;
     }
@@ -74,12 +70,31 @@ absl::Status PaymentsApp::OnInvoicingEvents(db::Tx& tx, const std::vector<feed::
     credit.value_date = credit.posting_date = date;
     credit.reference = document.number();
     credit.created_at = clock_.Now();
+    if (document.late_fees_minor() != 0 && !document.corrects_document_id().empty()) {
+      // A waived late fee pays the document that asked for it, so that what is open of the others,
+      // and with it their fees, stays the same.
+      ASSIGN_OR_RETURN(const Uuid corrected, Uuid::Parse("doc", document.corrects_document_id()));
+      book.PayFirst(id, corrected);
+      waived_accounts.push_back(event.account_id);
+      waived_documents.push_back(corrected);
+      waived.push_back(document.late_fees_minor());
+    }
     book.AddCredit(std::move(credit), kSales, pb::Transfer::CREDIT_NOTE, id);
   }
   if (touched.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(book.AutoAllocate(touched, latest, latest));
+  // On the day on which both sides are there, whenever the event is read.
+  RETURN_IF_ERROR(book.AutoAllocate(touched, CivilDay::min(), CivilDay::min()));
   std::vector<db::FeedEvent> out;
   RETURN_IF_ERROR(book.Write(out));
+  if (!waived.empty()) {
+    // The late fees that a credit note takes back are owed no more.
+    RETURN_IF_ERROR(
+        tx.Exec("UPDATE item i SET fees = greatest(0, fees + u.f) FROM (SELECT a, d, "
+                "sum(f)::int8 AS f FROM unnest($1, $2, $3) AS x(a, d, f) GROUP BY a, d) u "
+                "WHERE i.account_id = u.a AND i.document_id = u.d",
+                waived_accounts, waived_documents, waived)
+            .status());
+  }
   return db::AppendFeed(tx, out, clock_.Now());
 }
 

@@ -26,12 +26,12 @@ absl::StatusOr<pb::AccountBalance> PaymentsApp::GetAccountBalance(
           "- coalesce((SELECT sum(amount) FROM allocation WHERE account_id = $1 AND "
           "value_date <= $2), 0) - coalesce((SELECT sum(amount) FROM transfer WHERE account_id = "
           "$1 "
-          "AND kind = $4 AND value_date <= $2), 0))::int8, "
+          "AND kind = ANY($4) AND value_date <= $2), 0))::int8, "
           "coalesce((SELECT sum(amount) FROM attempt WHERE account_id = $1 AND state IN (1, 2, "
           "3)), "
           "0)::int8, coalesce((SELECT currency FROM customer WHERE account_id = $1), 'USD')",
           account, given.value_or(CivilDay::max()), given.value_or(Today()),
-          static_cast<int32_t>(pb::Transfer::REFUND)));
+          std::vector<int32_t>{pb::Transfer::REFUND, pb::Transfer::PAYMENT_RETURN}));
   const std::string currency = row.Get<std::string>(0, 4);
   pb::AccountBalance out;
   out.set_account_id(request.account_id());

@@ -42,6 +42,7 @@ absl::StatusOr<pb::PaymentMethod> PaymentsApp::CreatePaymentMethod(
   row.label = in.label();
   row.state = pb::PaymentMethod::ACTIVE;
   RETURN_IF_ERROR(violations.ToStatus());
+  RETURN_IF_ERROR(CurrencyOf(row.account_id).status());  // a known account
   return convert::Write<pb::PaymentMethod>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::PaymentMethod> {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "broadbill/accounts/v1/account.pb.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
 #include "libs/convert/import.h"
@@ -29,10 +30,12 @@ pb::Payment ToProto(const CreditRow& row, const std::vector<AllocationRow>& allo
     *to->mutable_value_date() = convert::ToProto(allocation.value_date);
   }
   *out.mutable_allocated() =
-      convert::ToMoney(row.amount - row.unapplied - row.refunded, row.currency);
+      convert::ToMoney(row.returned ? 0 : row.amount - row.unapplied - row.refunded, row.currency);
   *out.mutable_refunded() = convert::ToMoney(row.refunded, row.currency);
   *out.mutable_unapplied() = convert::ToMoney(row.unapplied, row.currency);
-  out.set_state(row.refunded == row.amount ? pb::Payment::REFUNDED : pb::Payment::SUCCEEDED);
+  out.set_state(row.returned                 ? pb::Payment::RETURNED
+                : row.refunded == row.amount ? pb::Payment::REFUNDED
+                                             : pb::Payment::SUCCEEDED);
   if (row.attempt_id) out.set_attempt_id(row.attempt_id->ToText("att"));
   *out.mutable_created_at() = convert::ToProto(row.created_at);
   return out;
@@ -49,44 +52,90 @@ absl::StatusOr<pb::Payment> Read(db::Tx& tx, const Uuid& id) {
   return ToProto(rows.front(), allocations);
 }
 
-absl::StatusOr<std::string> CurrencyOf(db::Tx& tx, const Uuid& account,
-                                       const std::string& otherwise) {
-  ASSIGN_OR_RETURN(const db::Result row,
-                   tx.Exec("SELECT currency FROM customer WHERE account_id = $1", account));
-  if (!row.empty()) return row.Get<std::string>(0, 0);
-  return otherwise.empty() ? std::string("USD") : otherwise;
+void AddAll(const std::vector<db::FeedEvent>& posted, convert::Events& events) {
+  for (const db::FeedEvent& one : posted) {
+    pb::Event message;
+    message.ParseFromString(one.body);
+    events.Add(one.account_id, message);
+  }
+}
+
+// Takes a payment off what it had paid and out of cash; a method that charged it is not charged
+// again by itself.
+absl::Status TakeBack(db::Tx& tx, const CreditRow& row, CivilDay value_date, CivilDay posting_date,
+                      const std::string& reason, absl::Time now,
+                      std::vector<db::FeedEvent>& events) {
+  ASSIGN_OR_RETURN(const db::Result paid,
+                   tx.Exec("SELECT document_id, sum(amount)::int8 FROM allocation WHERE "
+                           "account_id = $1 AND credit_id = $2 GROUP BY document_id "
+                           "HAVING sum(amount) > 0 ORDER BY document_id",
+                           row.account_id, row.credit_id));
+  Book book(tx, now);
+  for (int i = 0; i < paid.size(); ++i) {
+    ItemRow item;
+    item.account_id = row.account_id;
+    item.document_id = paid.Get<Uuid>(i, 0);
+    item.currency = row.currency;
+    book.Allocate(row, item, -paid.Get<int64_t>(i, 1), value_date, posting_date);
+  }
+  book.Transfer(row.account_id, pb::Transfer::PAYMENT_RETURN, kCustomerCredit, kCash, row.currency,
+                row.amount, value_date, posting_date, std::nullopt, row.credit_id);
+  RETURN_IF_ERROR(book.Write(events));
+  RETURN_IF_ERROR(tx.Exec("UPDATE credit SET unapplied = 0, returned = true WHERE account_id = $1 "
+                          "AND credit_id = $2",
+                          row.account_id, row.credit_id)
+                      .status());
+  if (!row.method_id.has_value()) return absl::OkStatus();
+  return tx
+      .Exec(
+          "UPDATE payment_method SET state = 2, last_decline = $3 WHERE account_id = $1 AND "
+          "method_id = $2",
+          row.account_id, *row.method_id, reason)
+      .status();
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> PaymentsApp::CurrencyOf(const Uuid& account) {
+  ASSIGN_OR_RETURN(const db::Result row,
+                   pool_->Exec("SELECT currency FROM customer WHERE account_id = $1", account));
+  if (!row.empty()) return row.Get<std::string>(0, 0);
+  // Perhaps so new that the feed has not brought it yet.
+  broadbill::accounts::v1::GetAccountRequest request;
+  request.set_account_id(account.ToText("acc"));
+  ASSIGN_OR_RETURN(const auto found, accounts_->Call<broadbill::accounts::v1::Account>(
+                                         "broadbill.accounts.v1.Accounts/GetAccount", request,
+                                         rpc::BackgroundContext("payments")));
+  return found.currency_code();
+}
 
 CivilDay PaymentsApp::Today() const { return DateIn(clock_.Now(), absl::UTCTimeZone()); }
 
 absl::StatusOr<pb::Payment> PaymentsApp::CreatePayment(const rpc::Context& context,
                                                        const pb::CreatePaymentRequest& request) {
   const pb::Payment& in = request.payment();
+  Violations violations;
+  const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const std::string currency, CurrencyOf(account));
+  CreditRow row;
+  row.account_id = account;
+  row.credit_id = Uuid::Make(clock_.Now());
+  row.kind = in.kind() == pb::Payment::KIND_UNSPECIFIED ? pb::Payment::OTHER : in.kind();
+  row.currency = currency;
+  row.amount = convert::ReadMoney(in.amount(), currency, "payment.amount", violations);
+  violations.Require(row.amount > 0, "payment.amount", "must be more than 0");
+  row.unapplied = row.amount;
+  row.value_date = convert::ReadOptionalDate(in.value_date(), "payment.value_date", violations)
+                       .value_or(Today());
+  row.posting_date = std::max(row.value_date, Today());
+  row.manual_hold = in.manual_hold();
+  row.reference = in.reference();
+  row.created_at = clock_.Now();
+  RETURN_IF_ERROR(violations.ToStatus());
   return convert::Write<pb::Payment>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Payment> {
-        Violations violations;
-        const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
-        ASSIGN_OR_RETURN(const std::string currency,
-                         CurrencyOf(tx, account, in.amount().currency_code()));
-        CreditRow row;
-        row.account_id = account;
-        row.credit_id = Uuid::Make(clock_.Now());
-        row.kind = in.kind() == pb::Payment::KIND_UNSPECIFIED ? pb::Payment::OTHER : in.kind();
-        row.currency = currency;
-        row.amount = convert::ReadMoney(in.amount(), currency, "payment.amount", violations);
-        violations.Require(row.amount > 0, "payment.amount", "must be more than 0");
-        row.unapplied = row.amount;
-        row.value_date =
-            convert::ReadOptionalDate(in.value_date(), "payment.value_date", violations)
-                .value_or(Today());
-        row.posting_date = std::max(row.value_date, Today());
-        row.manual_hold = in.manual_hold();
-        row.reference = in.reference();
-        row.created_at = clock_.Now();
-        RETURN_IF_ERROR(violations.ToStatus());
         Book book(tx, clock_.Now());
         book.AddCredit(row, kCash, pb::Transfer::PAYMENT, std::nullopt);
         RETURN_IF_ERROR(book.AutoAllocate({account}, row.value_date, row.posting_date));
@@ -101,12 +150,10 @@ absl::StatusOr<pb::Payment> PaymentsApp::CreatePayment(const rpc::Context& conte
         *event->mutable_value_date() = convert::ToProto(row.value_date);
         *event->mutable_posting_date() = convert::ToProto(row.posting_date);
         event->set_reference(row.reference);
+        ASSIGN_OR_RETURN(const auto balances, BalancesOf(tx, {account}));
+        event->set_balance_minor(balances.at(account));
         AddEvent(account, received, posted);
-        for (const db::FeedEvent& one : posted) {
-          pb::Event message;
-          message.ParseFromString(one.body);
-          events.Add(one.account_id, message);
-        }
+        AddAll(posted, events);
         return Read(tx, row.credit_id);
       });
 }
@@ -186,11 +233,39 @@ absl::StatusOr<pb::Payment> PaymentsApp::RefundPayment(const rpc::Context& conte
         *event->mutable_value_date() = convert::ToProto(Today());
         event->set_reason(request.reason());
         AddEvent(row.account_id, refunded, posted);
-        for (const db::FeedEvent& one : posted) {
-          pb::Event message;
-          message.ParseFromString(one.body);
-          events.Add(one.account_id, message);
+        AddAll(posted, events);
+        return Read(tx, id);
+      });
+}
+
+absl::StatusOr<pb::Payment> PaymentsApp::ReturnPayment(const rpc::Context& context,
+                                                       const pb::ReturnPaymentRequest& request) {
+  Violations violations;
+  const Uuid id = convert::ReadId("pay", request.payment_id(), "payment_id", violations);
+  const CivilDay day =
+      convert::ReadOptionalDate(request.value_date(), "value_date", violations).value_or(Today());
+  violations.Require(!request.reason().empty() && request.reason().size() <= 200, "reason",
+                     "is required, at most 200 characters");
+  RETURN_IF_ERROR(violations.ToStatus());
+  return convert::Write<pb::Payment>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Payment> {
+        ASSIGN_OR_RETURN(
+            const auto rows,
+            db::Select<CreditRow>(tx, "WHERE credit_id = $1 AND kind <> 0 FOR UPDATE", id));
+        if (rows.empty()) return NotFoundError("PAYMENT_NOT_FOUND", "there is no such payment");
+        const CreditRow& row = rows.front();
+        if (row.returned || row.refunded > 0) {
+          return FailedPreconditionError("PAYMENT_STATE",
+                                         "a refunded or returned payment cannot be returned");
         }
+        if (day < row.value_date) {
+          return InvalidField("value_date", "must not be before the payment's value date");
+        }
+        std::vector<db::FeedEvent> posted;
+        RETURN_IF_ERROR(
+            TakeBack(tx, row, day, std::max(day, Today()), request.reason(), clock_.Now(), posted));
+        AddAll(posted, events);
         return Read(tx, id);
       });
 }
@@ -300,11 +375,7 @@ absl::StatusOr<ImportResult> PaymentsApp::ImportOpeningBalances(
         if (!balances.errors.empty()) return result;  // nothing was written
         std::vector<db::FeedEvent> posted;
         RETURN_IF_ERROR(book.Write(posted));
-        for (const db::FeedEvent& one : posted) {
-          pb::Event message;
-          message.ParseFromString(one.body);
-          events.Add(one.account_id, message);
-        }
+        AddAll(posted, events);
         result.set_rows_applied(result.rows_read());
         return result;
       });

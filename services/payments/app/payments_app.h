@@ -14,7 +14,9 @@
 #include "broadbill/payments/v1/payment.pb.h"
 #include "libs/convert/write.h"
 #include "libs/feed/consumer.h"
+#include "libs/rpc/channel.h"
 #include "libs/rpc/context.h"
+#include "services/payments/domain/late_fees.h"
 #include "services/payments/domain/receivables.h"
 #include "services/payments/store/rows.h"
 
@@ -41,7 +43,9 @@ class Book {
   // A payment, credit note or opening credit with its cash transfer.
   void AddCredit(CreditRow credit, const std::string& debit, pb::Transfer::Kind kind,
                  std::optional<Uuid> document_id);
-  // Explicit allocation; amounts must fit what is open and unapplied.
+  // The credit pays this document before all others.
+  void PayFirst(const Uuid& credit, const Uuid& document) { pay_first_[credit] = document; }
+  // Explicit allocation; amounts must fit what is open and unapplied. Negative: taken off again.
   void Allocate(const CreditRow& credit, const ItemRow& item, int64_t amount, CivilDay value_date,
                 CivilDay posting_date);
   void Transfer(const Uuid& account, pb::Transfer::Kind kind, const char* debit, const char* credit,
@@ -55,11 +59,13 @@ class Book {
 
  private:
   absl::Status WriteNew();
+  absl::Status WriteAllocations();
 
   db::Tx& tx_;
   const absl::Time now_;
   std::vector<ItemRow> items_;
   std::map<Uuid, CivilDay> due_dates_;  // of documents opened here
+  std::map<Uuid, Uuid> pay_first_;      // credits made here to the documents they pay first
   std::vector<CreditRow> credits_;
   std::vector<AllocationRow> allocations_;
   std::vector<TransferRow> transfers_;
@@ -67,8 +73,9 @@ class Book {
 
 class PaymentsApp {
  public:
-  PaymentsApp(std::shared_ptr<db::Pool> pool, const Clock& clock)
-      : pool_(std::move(pool)), clock_(clock) {}
+  PaymentsApp(std::shared_ptr<db::Pool> pool, const Clock& clock,
+              std::shared_ptr<rpc::Channel> accounts)
+      : pool_(std::move(pool)), clock_(clock), accounts_(std::move(accounts)) {}
 
   // payments.cc
   absl::StatusOr<pb::Payment> CreatePayment(const rpc::Context&, const pb::CreatePaymentRequest&);
@@ -76,6 +83,7 @@ class PaymentsApp {
   absl::StatusOr<pb::ListPaymentsResponse> ListPayments(const rpc::Context&,
                                                         const pb::ListPaymentsRequest&);
   absl::StatusOr<pb::Payment> RefundPayment(const rpc::Context&, const pb::RefundPaymentRequest&);
+  absl::StatusOr<pb::Payment> ReturnPayment(const rpc::Context&, const pb::ReturnPaymentRequest&);
   absl::StatusOr<ImportResult> ImportOpeningBalances(const rpc::Context&,
                                                      const pb::ImportOpeningBalancesRequest&);
   // methods.cc
@@ -91,10 +99,16 @@ class PaymentsApp {
   // collections.cc
   absl::StatusOr<pb::RunCollectionsResponse> RunCollections(const rpc::Context&,
                                                             const pb::RunCollectionsRequest&);
+  // policies.cc
   absl::StatusOr<pb::DunningPolicy> CreateDunningPolicy(const rpc::Context&,
                                                         const pb::CreateDunningPolicyRequest&);
   absl::StatusOr<pb::ListDunningPoliciesResponse> ListDunningPolicies(
       const rpc::Context&, const pb::ListDunningPoliciesRequest&);
+  // disputes.cc
+  absl::StatusOr<pb::Dispute> CreateDispute(const rpc::Context&, const pb::CreateDisputeRequest&);
+  absl::StatusOr<pb::Dispute> EndDispute(const rpc::Context&, const pb::EndDisputeRequest&);
+  absl::StatusOr<pb::ListDisputesResponse> ListDisputes(const rpc::Context&,
+                                                        const pb::ListDisputesRequest&);
   // ledger.cc
   absl::StatusOr<pb::AccountBalance> GetAccountBalance(const rpc::Context&,
                                                        const pb::GetAccountBalanceRequest&);
@@ -115,12 +129,19 @@ class PaymentsApp {
                       pb::RunCollectionsResponse& out);
   absl::Status Autopay(CivilDay as_of, const std::vector<Uuid>& only,
                        pb::RunCollectionsResponse& out);
+  // dunning.cc: late fees and reminders, policy by policy in bounded transactions. `groups` are
+  // those that have a policy.
   absl::Status Dun(CivilDay as_of, const std::vector<Uuid>& only, pb::RunCollectionsResponse& out);
-  absl::Status DunGroup(const pb::DunningPolicy& policy, CivilDay as_of,
-                        const std::vector<Uuid>& only, pb::RunCollectionsResponse& out);
+  absl::Status DunGroup(const pb::DunningPolicy& policy, const std::vector<std::string>& groups,
+                        CivilDay as_of, const std::vector<Uuid>& only,
+                        pb::RunCollectionsResponse& out);
+  // The account's currency; NOT_FOUND (ACCOUNT_NOT_FOUND) when neither accounts' feed nor accounts
+  // itself knows it. Not inside a transaction: it may call accounts.
+  absl::StatusOr<std::string> CurrencyOf(const Uuid& account);
 
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;
+  const std::shared_ptr<rpc::Channel> accounts_;
 };
 
 // simulator.cc: a processor that lives in this database but keeps its own books.
@@ -141,5 +162,7 @@ absl::StatusOr<Outcome> SimulatorQuery(db::Pool& pool, const Uuid& key);
 // An event of this service with account and time set.
 pb::Event MakeEvent(const Uuid& account, absl::Time now);
 void AddEvent(const Uuid& account, const pb::Event& event, std::vector<db::FeedEvent>& events);
+// What each account owes now: open documents less unapplied credit.
+absl::StatusOr<std::map<Uuid, int64_t>> BalancesOf(db::Tx& tx, const std::vector<Uuid>& accounts);
 
 }  // namespace broadbill::payments

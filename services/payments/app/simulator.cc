@@ -16,10 +16,11 @@ absl::StatusOr<Outcome> SimulatorCharge(db::Pool& pool, const Uuid& key, const s
   Outcome out;
   out.known = true;
   out.succeeded = true;
-  ASSIGN_OR_RETURN(const db::Result before,
-                   tx.Exec("SELECT count(*) FROM simulator_charge WHERE token = $1", token));
-  const int64_t sequence = before.Get<int64_t>(0, 0);
+  int64_t sequence = 0;
   if (Has(token, "insufficient_once")) {
+    ASSIGN_OR_RETURN(const db::Result before,
+                     tx.Exec("SELECT count(*) FROM simulator_charge WHERE token = $1", token));
+    sequence = before.Get<int64_t>(0, 0);
     out.succeeded = sequence > 0;
   } else if (Has(token, "insufficient") || Has(token, "stolen")) {
     out.succeeded = false;

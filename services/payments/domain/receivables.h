@@ -1,6 +1,6 @@
 #pragma once
 
-// What is owed and what pays it, purely. BILLING.md §§9, 10.
+// What is owed and what pays it, purely. BILLING.md §9.
 
 #include <cstdint>
 #include <optional>
@@ -9,7 +9,6 @@
 
 #include "libs/calendar/date.h"
 #include "libs/ids/uuid.h"
-#include "libs/money/decimal.h"
 
 namespace broadbill::payments {
 
@@ -26,7 +25,8 @@ struct Credit {
   Uuid credit_id;
   bool is_payment = false;  // credit notes go first
   CivilDay value_date;
-  int64_t unapplied = 0;  // minor units, > 0
+  int64_t unapplied = 0;                     // minor units, > 0
+  std::optional<Uuid> first = std::nullopt;  // the document that it pays before all others
 };
 
 struct Allocation {
@@ -35,21 +35,9 @@ struct Allocation {
   int64_t amount = 0;
 };
 
-// Credits, then payments, to the oldest due date, then the lower number. What is left stays.
+// What has a document to pay first pays it; then credits, then payments, to the oldest due date,
+// then the lower number. What is left stays.
 std::vector<Allocation> Allocate(std::vector<OpenItem> items, std::vector<Credit> credits);
-
-enum class FeeMode { kFlat = 1, kPercent, kGreaterOf, kSum };
-
-struct FeeTerms {
-  FeeMode mode = FeeMode::kFlat;
-  Decimal flat;  // major units
-  Decimal percent;
-  std::optional<Decimal> minimum, maximum;
-};
-
-// The fee on `base` minor units (what is open on the fee's date without earlier fees); 0 for a base
-// of 0 or less.
-int64_t LateFee(const FeeTerms& terms, int64_t base, int currency_exponent);
 
 // Days after the first attempt on which a declined one is tried again.
 inline constexpr int kRetryDays[] = {1, 3, 5, 7};

@@ -56,23 +56,15 @@ TEST_CASE("allocations never exceed either side") {
   }
 }
 
-TEST_CASE("late fees: 1.5 % of 87.45 and of 49.99; flat, greater of, sum, bounds") {
-  FeeTerms terms;
-  terms.mode = FeeMode::kPercent;
-  terms.percent = *Decimal::Parse("1.5");
-  CHECK(LateFee(terms, 8745, 2) == 131);
-  CHECK(LateFee(terms, 4999, 2) == 75);
-  CHECK(LateFee(terms, 0, 2) == 0);
-  terms.flat = Decimal::FromInt(5);
-  terms.mode = FeeMode::kGreaterOf;
-  CHECK(LateFee(terms, 8745, 2) == 500);
-  terms.mode = FeeMode::kSum;
-  CHECK(LateFee(terms, 8745, 2) == 631);
-  terms.maximum = Decimal::FromInt(6);
-  CHECK(LateFee(terms, 8745, 2) == 600);
-  terms.mode = FeeMode::kPercent;
-  terms.minimum = Decimal::FromInt(2);
-  CHECK(LateFee(terms, 100, 2) == 200);
+TEST_CASE("a credit that has a document to pay first pays it, and with its rest the oldest") {
+  const auto out = Allocate(
+      {{Id(1), "INV-1", CivilDay(2026, 3, 15), 3000}, {Id(2), "INV-2", CivilDay(2026, 4, 15), 131}},
+      {{Id(8), false, CivilDay(2026, 4, 20), 200, Id(2)}});
+  REQUIRE(out.size() == 2);
+  CHECK(out[0].document_id == Id(2));
+  CHECK(out[0].amount == 131);
+  CHECK(out[1].document_id == Id(1));
+  CHECK(out[1].amount == 69);
 }
 
 TEST_CASE("retries on days 1, 3, 5 and 7 after the first attempt, never two on a day") {

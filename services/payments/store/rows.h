@@ -59,7 +59,8 @@ struct ItemRow {
   CivilDay due_date;
   int64_t total = 0;
   int64_t open = 0;
-  int64_t fees = 0;
+  int64_t fees = 0;  // late fees in the total, with their taxes
+  bool paid_late = false;
   static constexpr char kTable[] = "item";
   static constexpr auto Columns() {
     using R = ItemRow;
@@ -67,7 +68,8 @@ struct ItemRow {
         db::Col("account_id", &R::account_id), db::Col("document_id", &R::document_id),
         db::Col("number", &R::number), db::Col("currency", &R::currency),
         db::Col("invoice_date", &R::invoice_date), db::Col("due_date", &R::due_date),
-        db::Col("total", &R::total), db::Col("open", &R::open), db::Col("fees", &R::fees));
+        db::Col("total", &R::total), db::Col("open", &R::open), db::Col("fees", &R::fees),
+        db::Col("paid_late", &R::paid_late));
   }
 };
 
@@ -86,6 +88,7 @@ struct CreditRow {
   std::optional<Uuid> method_id;
   std::optional<Uuid> attempt_id;
   absl::Time created_at;
+  bool returned = false;
   static constexpr char kTable[] = "credit";
   static constexpr auto Columns() {
     using R = CreditRow;
@@ -96,7 +99,7 @@ struct CreditRow {
         db::Col("value_date", &R::value_date), db::Col("posting_date", &R::posting_date),
         db::Col("manual_hold", &R::manual_hold), db::Col("reference", &R::reference),
         db::Col("method_id", &R::method_id), db::Col("attempt_id", &R::attempt_id),
-        db::Col("created_at", &R::created_at));
+        db::Col("created_at", &R::created_at), db::Col("returned", &R::returned));
   }
 };
 
@@ -181,6 +184,25 @@ struct AttemptRow {
         db::Col("scheduled", &R::scheduled), db::Col("state", &R::state),
         db::Col("decline_code", &R::decline_code), db::Col("hard", &R::hard),
         db::Col("next_retry", &R::next_retry), db::Col("created_at", &R::created_at));
+  }
+};
+
+struct DisputeRow {
+  Uuid account_id;
+  Uuid dispute_id;
+  Uuid document_id;
+  int64_t amount = 0;
+  CivilDay from_date;
+  std::optional<CivilDay> end_date;
+  std::string reason;
+  static constexpr char kTable[] = "dispute";
+  static constexpr auto Columns() {
+    using R = DisputeRow;
+    return std::make_tuple(db::Col("account_id", &R::account_id),
+                           db::Col("dispute_id", &R::dispute_id),
+                           db::Col("document_id", &R::document_id), db::Col("amount", &R::amount),
+                           db::Col("from_date", &R::from_date), db::Col("end_date", &R::end_date),
+                           db::Col("reason", &R::reason));
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -120,7 +121,9 @@ class Scenario {
         {"void", &Scenario::Void},         {"cancel", &Scenario::Cancel},
         {"post", &Scenario::Post},         {"credit", &Scenario::Credit},
         {"refund", &Scenario::Refund},     {"location", &Scenario::Location},
-        {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer}};
+        {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer},
+        {"dispute", &Scenario::Dispute},   {"return", &Scenario::Return},
+        {"withdraw", &Scenario::Withdraw}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -601,6 +604,32 @@ class Scenario {
         .status();
   }
 
+  // withdraw A1 "Router" [rest] [refused]: takes a charge back that waits, with `rest` all its
+  // parts
+  absl::Status Withdraw(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    invoicing::ListPendingChargesRequest list;
+    ASSIGN_OR_RETURN(*list.mutable_account_id(), Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string text, r.Next("a text"));
+    invoicing::CancelPendingChargeRequest request;
+    request.set_account_id(list.account_id());
+    request.set_all_parts(r.Take("rest"));
+    const bool refused = r.Take("refused");
+    list.add_states(refused ? invoicing::PendingCharge::BILLED : invoicing::PendingCharge::PENDING);
+    ASSIGN_OR_RETURN(const auto found,
+                     world_.Call<invoicing::ListPendingChargesResponse>(
+                         "broadbill.invoicing.v1.Invoicing/ListPendingCharges", list));
+    for (const invoicing::PendingCharge& charge : found.charges()) {
+      if (charge.description() != text) continue;
+      request.set_charge_id(charge.charge_id());
+      const auto done = world_.Call<invoicing::PendingCharge>(
+          "broadbill.invoicing.v1.Invoicing/CancelPendingCharge", request);
+      if (done.ok() != refused) return absl::OkStatus();
+      return refused ? InvalidArgumentError("CHARGE", "it was not refused") : done.status();
+    }
+    return InvalidArgumentError("SYNTAX", "the account has no such charge");
+  }
+
   // pay A1 50.00 [on DATE]
   absl::Status Pay(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
@@ -649,46 +678,157 @@ class Scenario {
     return world_.Settle();
   }
 
-  // policy [grace 3] reminder 0 fee 5 1.5% | fee 5 10.00
+  // policy [NAME] [group G] [grace 3] [threshold 10.00] [starts DATE] reminder 0 fee 5 … [refused]
   absl::Status Policy(Reader& r) {
     payments::CreateDunningPolicyRequest request;
     payments::DunningPolicy* policy = request.mutable_policy();
     policy->set_code("standard");
+    static const std::set<std::string> kWords = {"group",    "grace", "threshold", "starts",
+                                                 "reminder", "fee",   "refused"};
+    if (!r.done() && kWords.count(r.Peek()) == 0) {
+      ASSIGN_OR_RETURN(*policy->mutable_code(), r.Next("a name"));
+    }
+    bool refused = false;
     while (!r.done()) {
-      if (r.Take("grace")) {
-        ASSIGN_OR_RETURN(const std::string days, r.Next("days"));
-        policy->set_grace_days(std::atoi(days.c_str()));
+      ASSIGN_OR_RETURN(const std::string word, r.Next("a word"));
+      if (word == "refused") {
+        refused = true;
         continue;
       }
-      ASSIGN_OR_RETURN(const std::string kind, r.Next("reminder or fee"));
-      ASSIGN_OR_RETURN(const std::string days, r.Next("days"));
-      payments::DunningStep* step = policy->add_steps();
-      step->set_name(absl::StrCat(kind, "_", days));
-      step->set_after_days(std::atoi(days.c_str()));
-      if (kind == "reminder") {
-        step->mutable_reminder()->set_template_("reminder");
+      if (word == "starts") {
+        ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+        *policy->mutable_from_date() = convert::ToProto(day);
         continue;
       }
-      if (kind != "fee") return InvalidArgumentError("SYNTAX", "unknown step '" + kind + "'");
-      ASSIGN_OR_RETURN(std::string value, r.Next("1.5% or 10.00"));
-      payments::LateFee* fee = step->mutable_late_fee();
-      fee->set_occurrences(1);
-      fee->set_tax_class("late_fee");
-      fee->set_description("Late fee");
-      fee->set_account_code("4900");
-      if (value.back() == '%') {
-        value.pop_back();
-        fee->set_mode(payments::LateFee::PERCENT);
-        fee->mutable_percent()->set_value(value);
+      ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
+      if (word == "grace") {
+        policy->set_grace_days(std::atoi(value.c_str()));
+      } else if (word == "group") {
+        policy->set_group(value);
+      } else if (word == "threshold") {
+        policy->mutable_threshold()->set_value(value);
+      } else if (word == "reminder" || word == "fee") {
+        payments::DunningStep* step = policy->add_steps();
+        step->set_name(absl::StrCat(word, "_", value));
+        step->set_after_days(std::atoi(value.c_str()));
+        if (word == "reminder") {
+          step->mutable_reminder()->set_template_("reminder");
+        } else {
+          RETURN_IF_ERROR(Fee(r, step->mutable_late_fee()));
+        }
       } else {
-        fee->set_mode(payments::LateFee::FLAT);
-        fee->mutable_flat()->set_value(value);
+        return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
       }
     }
-    return world_
-        .Call<payments::DunningPolicy>("broadbill.payments.v1.Payments/CreateDunningPolicy",
-                                       request)
+    const auto made = world_.Call<payments::DunningPolicy>(
+        "broadbill.payments.v1.Payments/CreateDunningPolicy", request);
+    if (made.ok() != refused) return absl::OkStatus();
+    return refused ? InvalidArgumentError("POLICY", "it was not refused") : made.status();
+  }
+
+  // 1.5% | 10.00 | 1.5% or 10.00 | 1.5% plus 10.00, then [minimum A] [maximum A] [times N]
+  //   [every N] [cap A|P%]… [from-open A] [alone] [tax C] [code A] [named "Text"]
+  absl::Status Fee(Reader& r, payments::LateFee* fee) {
+    fee->set_tax_class("late_fee");
+    fee->set_description("Late fee");
+    fee->set_account_code("4900");
+    const auto amount = [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(std::string value, r.Next("1.5% or 10.00"));
+      const bool percent = value.back() == '%';
+      if (percent) value.pop_back();
+      (percent ? fee->mutable_percent() : fee->mutable_flat())->set_value(value);
+      return absl::OkStatus();
+    };
+    RETURN_IF_ERROR(amount());
+    fee->set_mode(fee->has_flat() ? payments::LateFee::FLAT : payments::LateFee::PERCENT);
+    if (r.Take("or")) {
+      fee->set_mode(payments::LateFee::GREATER_OF);
+      RETURN_IF_ERROR(amount());
+    } else if (r.Take("plus")) {
+      fee->set_mode(payments::LateFee::SUM);
+      RETURN_IF_ERROR(amount());
+    }
+    static const std::set<std::string> kOptions = {"minimum",   "maximum", "times", "every", "cap",
+                                                   "from-open", "tax",     "code",  "named"};
+    while (!r.done()) {
+      if (r.Take("alone")) {
+        fee->set_bill_alone(true);
+        continue;
+      }
+      if (kOptions.count(r.Peek()) == 0) return absl::OkStatus();
+      ASSIGN_OR_RETURN(const std::string option, r.Next("an option"));
+      ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
+      FeeOption(option, value, fee);
+    }
+    return absl::OkStatus();
+  }
+
+  static void FeeOption(const std::string& option, std::string value, payments::LateFee* fee) {
+    if (option == "minimum") fee->mutable_minimum()->set_value(value);
+    if (option == "maximum") fee->mutable_maximum()->set_value(value);
+    if (option == "times") fee->set_occurrences(std::atoi(value.c_str()));
+    if (option == "every") fee->set_every_days(std::atoi(value.c_str()));
+    if (option == "from-open") fee->mutable_minimum_open()->set_value(value);
+    if (option == "tax") fee->set_tax_class(value);
+    if (option == "code") fee->set_account_code(value);
+    if (option == "named") fee->set_description(value);
+    if (option != "cap") return;
+    const bool percent = value.back() == '%';
+    if (percent) value.pop_back();
+    (percent ? fee->mutable_cap_percent() : fee->mutable_cap_amount())->set_value(value);
+  }
+
+  // dispute A1 1 30.00 from DATE [to DATE]
+  absl::Status Dispute(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    payments::CreateDisputeRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string number, r.Next("a number"));
+    ASSIGN_OR_RETURN(const auto item, OpenItemOf(request.account_id(), number));
+    if (!item.has_value()) return InvalidArgumentError("SYNTAX", "no document " + number);
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, 2));
+    payments::Dispute* dispute = request.mutable_dispute();
+    dispute->set_document_id(item->document_id());
+    dispute->set_reason("scenario");
+    *dispute->mutable_amount() = convert::ToMoney(minor, item->total().currency_code());
+    if (!r.Take("from")) return InvalidArgumentError("SYNTAX", "expected 'from DATE'");
+    ASSIGN_OR_RETURN(const CivilDay from, r.Day());
+    *dispute->mutable_from_date() = convert::ToProto(from);
+    ASSIGN_OR_RETURN(const auto made, world_.Call<payments::Dispute>(
+                                          "broadbill.payments.v1.Payments/CreateDispute", request));
+    if (!r.Take("to")) return absl::OkStatus();
+    payments::EndDisputeRequest end;
+    end.set_account_id(request.account_id());
+    end.set_dispute_id(made.dispute_id());
+    ASSIGN_OR_RETURN(const CivilDay to, r.Day());
+    *end.mutable_end_date() = convert::ToProto(to);
+    return world_.Call<payments::Dispute>("broadbill.payments.v1.Payments/EndDispute", end)
         .status();
+  }
+
+  // return A1 50.00 [on DATE]: its oldest payment of that amount comes back from the bank
+  absl::Status Return(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    payments::ListPaymentsRequest list;
+    ASSIGN_OR_RETURN(*list.mutable_account_id(), Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    payments::ReturnPaymentRequest request;
+    request.set_reason("scenario");
+    if (r.Take("on")) {
+      ASSIGN_OR_RETURN(const CivilDay day, r.Day());
+      *request.mutable_value_date() = convert::ToProto(day);
+    }
+    ASSIGN_OR_RETURN(const auto found, world_.Call<payments::ListPaymentsResponse>(
+                                           "broadbill.payments.v1.Payments/ListPayments", list));
+    for (const payments::Payment& payment : found.payments()) {
+      const bool here = payment.state() == payments::Payment::SUCCEEDED;
+      if (!here || AmountOf(payment.amount()) != amount) continue;
+      request.set_payment_id(payment.payment_id());
+      return world_.Call<payments::Payment>("broadbill.payments.v1.Payments/ReturnPayment", request)
+          .status();
+    }
+    return InvalidArgumentError("SYNTAX", "the account has no such payment");
   }
 
   // ---- expectations
@@ -910,23 +1050,34 @@ class Scenario {
     return absl::OkStatus();
   }
 
-  // expect open A1 INV-2026-000001 35.48
-  absl::Status ExpectOpen(Reader& r) {
-    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+  // A document of the account by its number, or as the nth by due date; paid or not.
+  absl::StatusOr<std::optional<payments::OpenItem>> OpenItemOf(const std::string& account,
+                                                               const std::string& number) {
     payments::ListOpenItemsRequest request;
-    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    request.set_account_id(account);
     request.set_include_closed(true);
-    ASSIGN_OR_RETURN(const std::string number, r.Next("a number"));
-    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
     ASSIGN_OR_RETURN(const auto items,
                      world_.Call<payments::ListOpenItemsResponse>(
                          "broadbill.payments.v1.Payments/ListOpenItems", request));
-    for (const auto& item : items.open_items()) {
-      if (item.number() != number) continue;
-      Compare(amount, AmountOf(item.open()));
-      return absl::OkStatus();
+    const int nth = number.size() < 4 ? std::atoi(number.c_str()) : 0;
+    for (int i = 0; i < items.open_items_size(); ++i) {
+      if (items.open_items(i).number() == number || i + 1 == nth) return items.open_items(i);
     }
-    Report(line_ + 1, "the account has no open item " + number);
+    return std::nullopt;
+  }
+
+  // expect open A1 INV-2026-000001 35.48
+  absl::Status ExpectOpen(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string number, r.Next("a number"));
+    ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+    ASSIGN_OR_RETURN(const auto item, OpenItemOf(account, number));
+    if (item.has_value()) {
+      Compare(amount, AmountOf(item->open()));
+    } else {
+      Report(line_ + 1, "the account has no open item " + number);
+    }
     return absl::OkStatus();
   }
 

@@ -47,6 +47,7 @@ void AddDocument(const AccountWork& one, CivilDay tax_date, tax::BatchCalculateR
   *document->mutable_tax_date() = convert::ToProto(tax_date);
   for (const LineRow& line : one.draft.lines) {
     if (IsCredit(line)) continue;  // keeps the original's tax
+    if (line.tax_class == kUntaxed) continue;
     tax::TaxLine* to = document->add_lines();
     to->set_line_id(line.line_id.ToText("lin"));
     to->set_tax_class(line.tax_class);
