@@ -38,7 +38,8 @@ absl::Status Register(rpc::Host& host) {
       .Unary("ListCoverage", app, &InvoicingApp::ListCoverage)
       .Unary("CreatePendingCharge", app, &InvoicingApp::CreatePendingCharge)
       .Unary("ListPendingCharges", app, &InvoicingApp::ListPendingCharges)
-      .Unary("CancelPendingCharge", app, &InvoicingApp::CancelPendingCharge);
+      .Unary("CancelPendingCharge", app, &InvoicingApp::CancelPendingCharge)
+      .Unary("ApplyDeposit", app, &InvoicingApp::ApplyDeposit);
   host.Add(std::move(service));
   feedrpc::Serve(host, "invoicing", pool);
   feedrpc::Follow(host, "invoicing", "payments", pool,

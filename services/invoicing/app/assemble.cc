@@ -4,9 +4,11 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "broadbill/invoicing/v1/pending_charge.pb.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/clients/snapshots.h"
+#include "services/invoicing/app/deposits.h"
 #include "services/invoicing/app/phases.h"
 #include "services/invoicing/app/work.h"
 #include "services/invoicing/domain/schedule.h"
@@ -107,8 +109,14 @@ void AddCharge(const ChargeRow& charge, AccountWork& one) {
   line.derivation = absl::StrCat(charge.unit_price.ToString(), " × ", charge.quantity.ToString());
   line.source = charge.source;
   line.source_id = charge.source_id;
+  line.corrects_line = charge.corrects_line_id.value_or(Uuid());
+  line.corrects_document = charge.corrects_document_id.value_or(Uuid());
   one.charges.push_back(std::move(line));
-  one.draft.charges.push_back(charge.charge_id);
+  if (charge.state == pb::PendingCharge::PENDING) {
+    one.draft.charges.push_back(charge.charge_id);
+  } else {
+    one.draft.made_charges.push_back(charge);
+  }
   one.due = one.due || charge.bill_alone;
 }
 
@@ -219,6 +227,7 @@ void Total(Draft& draft) {
 void Clear(Draft& draft, bool keep_problems) {
   draft.coverage.clear();
   draft.charges.clear();
+  draft.made_charges.clear();
   draft.usage.clear();
   if (!keep_problems) draft.problems.clear();
 }
@@ -237,9 +246,11 @@ absl::StatusOr<std::vector<AccountWork>> Assembler::BillRecurring(
                                          "WHERE account_id = ANY($1) AND state = 1 AND "
                                          "due_date <= $2 ORDER BY due_date, charge_id",
                                          account_ids, as_of));
+  ASSIGN_OR_RETURN(const auto returns, FinalDeposits(tx, snapshots, as_of, clock_.Now()));
   tx.Rollback();
   std::multimap<Uuid, const ChargeRow*> charges_of;
   for (const ChargeRow& charge : charges) charges_of.emplace(charge.account_id, &charge);
+  for (const ChargeRow& charge : returns) charges_of.emplace(charge.account_id, &charge);
   std::vector<AccountWork> work;
   for (const auto& snapshot : snapshots.snapshots()) {
     ASSIGN_OR_RETURN(const Uuid id, Uuid::Parse("acc", snapshot.account_id()));

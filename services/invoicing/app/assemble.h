@@ -38,7 +38,8 @@ struct Draft {
   std::vector<TaxRow> taxes;
   std::vector<CoverageUpdate> coverage;
   std::vector<UsageBilledRow> usage;
-  std::vector<Uuid> charges;  // pending charges it bills
+  std::vector<Uuid> charges;            // pending charges it bills
+  std::vector<ChargeRow> made_charges;  // those it makes itself: deposits that a final bill returns
   std::vector<Problem> problems;
 };
 

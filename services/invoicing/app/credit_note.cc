@@ -6,6 +6,7 @@
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
+#include "services/invoicing/app/deposits.h"
 #include "services/invoicing/app/whole.h"
 
 namespace broadbill::invoicing {
@@ -22,6 +23,10 @@ absl::StatusOr<std::map<Uuid, int64_t>> CreditedOf(db::Tx& tx, const Whole& orig
                            lines));
   std::map<Uuid, int64_t> out;
   for (int i = 0; i < sums.size(); ++i) out[sums.Get<Uuid>(i, 0)] = -sums.Get<int64_t>(i, 1);
+  // Of a deposit also what waits to be given back.
+  ASSIGN_OR_RETURN(const auto waiting,
+                   WaitingReturns(tx, original.row.account_id, original.row.currency));
+  for (const auto& [line, amount] : waiting) out[line] += amount;
   return out;
 }
 
@@ -145,6 +150,36 @@ absl::StatusOr<Draft> MakeCredit(db::Tx& tx, const Whole& original,
 
 }  // namespace
 
+absl::StatusOr<pb::Document> Credit(db::Tx& tx, const pb::CreateCreditNoteRequest& request,
+                                    std::optional<CivilDay> date, absl::Time now,
+                                    convert::Events& events) {
+  ASSIGN_OR_RETURN(const Whole original, FindWhole(tx, request.document_id()));
+  // One at a time: what is left of a line must not be given twice.
+  RETURN_IF_ERROR(tx.Exec("SELECT 1 FROM document WHERE account_id = $1 AND document_id = $2 "
+                          "FOR UPDATE",
+                          original.row.account_id, original.row.document_id)
+                      .status());
+  if (!original.posting.has_value()) {
+    return FailedPreconditionError("DOCUMENT_STATE", "only a posted document can be credited");
+  }
+  ASSIGN_OR_RETURN(const Draft draft, MakeCredit(tx, original, request, now));
+  RETURN_IF_ERROR(SaveDrafts(tx, {draft}));
+  std::vector<db::FeedEvent> made_events;
+  if (request.post()) {
+    const CivilDay day =
+        date.value_or(std::max(original.posting->invoice_date, DateIn(now, absl::UTCTimeZone())));
+    const PostingDate rule = date ? PostingDate::kExact : PostingDate::kEarliest;
+    RETURN_IF_ERROR(PostDocuments(tx, {*draft.document}, day, rule, now, made_events));
+  } else {
+    DraftEvents({draft}, false, now, made_events);
+  }
+  pb::Event event;
+  event.ParseFromString(made_events.front().body);
+  events.Add(draft.account_id, event);
+  ASSIGN_OR_RETURN(const Whole made, FindWhole(tx, draft.document->document_id.ToText("doc")));
+  return WholeToProto(made);
+}
+
 absl::StatusOr<pb::Document> InvoicingApp::CreateCreditNote(
     const rpc::Context& context, const pb::CreateCreditNoteRequest& request) {
   Violations violations;
@@ -154,34 +189,7 @@ absl::StatusOr<pb::Document> InvoicingApp::CreateCreditNote(
   return convert::Write<pb::Document>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Document> {
-        ASSIGN_OR_RETURN(const Whole original, FindWhole(tx, request.document_id()));
-        // One at a time: what is left of a line must not be given twice.
-        RETURN_IF_ERROR(tx.Exec("SELECT 1 FROM document WHERE account_id = $1 AND "
-                                "document_id = $2 FOR UPDATE",
-                                original.row.account_id, original.row.document_id)
-                            .status());
-        if (!original.posting.has_value()) {
-          return FailedPreconditionError("DOCUMENT_STATE",
-                                         "only a posted document can be credited");
-        }
-        ASSIGN_OR_RETURN(const Draft draft, MakeCredit(tx, original, request, clock_.Now()));
-        RETURN_IF_ERROR(SaveDrafts(tx, {draft}));
-        std::vector<db::FeedEvent> made_events;
-        if (request.post()) {
-          const CivilDay date = given.value_or(
-              std::max(original.posting->invoice_date, DateIn(clock_.Now(), absl::UTCTimeZone())));
-          const PostingDate rule = given ? PostingDate::kExact : PostingDate::kEarliest;
-          RETURN_IF_ERROR(
-              PostDocuments(tx, {*draft.document}, date, rule, clock_.Now(), made_events));
-        } else {
-          DraftEvents({draft}, false, clock_.Now(), made_events);
-        }
-        pb::Event event;
-        event.ParseFromString(made_events.front().body);
-        events.Add(draft.account_id, event);
-        ASSIGN_OR_RETURN(const Whole made,
-                         FindWhole(tx, draft.document->document_id.ToText("doc")));
-        return WholeToProto(made);
+        return Credit(tx, request, given, clock_.Now(), events);
       });
 }
 

@@ -79,6 +79,8 @@ class InvoicingApp {
       const rpc::Context&, const pb::ListPendingChargesRequest&);
   absl::StatusOr<pb::PendingCharge> CancelPendingCharge(const rpc::Context&,
                                                         const pb::CancelPendingChargeRequest&);
+  absl::StatusOr<pb::ApplyDepositResponse> ApplyDeposit(const rpc::Context&,
+                                                        const pb::ApplyDepositRequest&);
   // Payments' feed: late fees become pending charges, once each.
   absl::Status OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
 
@@ -98,6 +100,8 @@ class InvoicingApp {
   jobs::Leases leases_;
 };
 
+// charges.cc: a row to its message.
+pb::PendingCharge ToProto(const ChargeRow& row);
 // documents.cc: rows to messages.
 pb::Document ToProto(const DocumentRow& row, const PostingRow* posting, bool is_void,
                      const std::vector<LineRow>& lines, const std::vector<TaxRow>& taxes);

@@ -6,6 +6,7 @@
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
+#include "services/invoicing/app/deposits.h"
 #include "services/invoicing/app/invoicing_app.h"
 
 namespace broadbill::invoicing {
@@ -169,6 +170,7 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
                              "ON CONFLICT (account_id, item_id, meter, period_start) "
                              "DO UPDATE SET billed_minor = excluded.billed_minor")
                       .status());
+  RETURN_IF_ERROR(SaveDepositReturns(tx, drafts));
   if (charges.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const db::Result billed,
                    tx.Exec("UPDATE pending_charge c SET state = 2, document_id = u.d "

@@ -21,5 +21,10 @@ struct Whole {
 // By id, or by number. NOT_FOUND (DOCUMENT_NOT_FOUND).
 absl::StatusOr<Whole> FindWhole(db::Tx& tx, const std::string& id_or_number);
 pb::Document WholeToProto(const Whole& whole);
+// Makes a credit note of a posted document, and posts it when the request says so; part of a write
+// (credit_note.cc). Without a date it is posted today.
+absl::StatusOr<pb::Document> Credit(db::Tx& tx, const pb::CreateCreditNoteRequest& request,
+                                    std::optional<CivilDay> date, absl::Time now,
+                                    convert::Events& events);
 
 }  // namespace broadbill::invoicing

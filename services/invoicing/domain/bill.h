@@ -119,7 +119,8 @@ enum class LineKind {
   kOneTime,
   kLateFee,
   kCredit,
-  kRounding
+  kRounding,
+  kDeposit
 };
 
 struct Line {

@@ -57,6 +57,11 @@ struct ChargeRow {
   int16_t state = 0;
   std::optional<Uuid> document_id;
   absl::Time created_at;
+  std::string series;  // the source id without its part; "" when it has none
+  int32_t part = 0;
+  int32_t parts = 0;
+  std::optional<Uuid> corrects_line_id;  // of a deposit's return
+  std::optional<Uuid> corrects_document_id;
   static constexpr char kTable[] = "pending_charge";
   static constexpr auto Columns() {
     using R = ChargeRow;
@@ -69,7 +74,10 @@ struct ChargeRow {
         db::Col("tax_class", &R::tax_class), db::Col("account_code", &R::account_code),
         db::Col("due_date", &R::due_date), db::Col("bill_alone", &R::bill_alone),
         db::Col("state", &R::state), db::Col("document_id", &R::document_id),
-        db::Col("created_at", &R::created_at));
+        db::Col("created_at", &R::created_at), db::Col("series", &R::series),
+        db::Col("part", &R::part), db::Col("parts", &R::parts),
+        db::Col("corrects_line_id", &R::corrects_line_id),
+        db::Col("corrects_document_id", &R::corrects_document_id));
   }
 };
 

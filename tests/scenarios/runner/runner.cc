@@ -123,7 +123,7 @@ class Scenario {
         {"refund", &Scenario::Refund},     {"location", &Scenario::Location},
         {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer},
         {"dispute", &Scenario::Dispute},   {"return", &Scenario::Return},
-        {"withdraw", &Scenario::Withdraw}};
+        {"withdraw", &Scenario::Withdraw}, {"give-back", &Scenario::GiveBack}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -575,7 +575,8 @@ class Scenario {
         .status();
   }
 
-  // charge A1 "Router" 89.00 [tax equipment] [code 4200] [due DATE]
+  // charge A1 "Router" 89.00 [tax equipment] [code 4200] [due DATE] [times N|parts N] [every N]
+  //   [alone] [deposit] [refused]
   absl::Status Charge(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
     invoicing::CreatePendingChargeRequest request;
@@ -586,22 +587,73 @@ class Scenario {
     charge->set_account_code("4200");
     charge->set_tax_class("other");
     *charge->mutable_due_date() = convert::ToProto(world_.today());
+    bool refused = false;
     while (!r.done()) {
-      if (r.Take("tax")) {
-        ASSIGN_OR_RETURN(*charge->mutable_tax_class(), r.Next("a tax class"));
-      } else if (r.Take("code")) {
-        ASSIGN_OR_RETURN(*charge->mutable_account_code(), r.Next("an account code"));
+      if (r.Take("refused")) {
+        refused = true;
+      } else if (r.Take("alone")) {
+        charge->set_bill_alone(true);
+      } else if (r.Take("deposit")) {
+        charge->set_kind(invoicing::Line::DEPOSIT);
+        charge->set_account_code("2400");
+        charge->clear_tax_class();
       } else if (r.Take("due")) {
         ASSIGN_OR_RETURN(const CivilDay day, r.Day());
         *charge->mutable_due_date() = convert::ToProto(day);
       } else {
-        return r.End();
+        ASSIGN_OR_RETURN(const std::string word, r.Next("an option"));
+        ASSIGN_OR_RETURN(const std::string value, r.Next("its value"));
+        RETURN_IF_ERROR(ChargeOption(word, value, charge));
       }
     }
-    return world_
-        .Call<invoicing::PendingCharge>("broadbill.invoicing.v1.Invoicing/CreatePendingCharge",
-                                        request)
-        .status();
+    const auto made = world_.Call<invoicing::PendingCharge>(
+        "broadbill.invoicing.v1.Invoicing/CreatePendingCharge", request);
+    if (made.ok() != refused) return absl::OkStatus();
+    return refused ? InvalidArgumentError("CHARGE", "it was not refused") : made.status();
+  }
+
+  static absl::Status ChargeOption(const std::string& word, const std::string& value,
+                                   invoicing::PendingCharge* charge) {
+    const int number = std::atoi(value.c_str());
+    if (word == "tax") {
+      charge->set_tax_class(value);
+    } else if (word == "code") {
+      charge->set_account_code(value);
+    } else if (word == "times") {
+      charge->mutable_repeat()->set_times(number);
+    } else if (word == "parts") {
+      charge->mutable_instalments()->set_parts(number);
+    } else if (word == "every" && charge->has_repeat()) {
+      charge->mutable_repeat()->set_every_months(number);
+    } else if (word == "every" && charge->has_instalments()) {
+      charge->mutable_instalments()->set_every_months(number);
+    } else {
+      return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
+    }
+    return absl::OkStatus();
+  }
+
+  // give-back A1 [AMOUNT] [next-invoice] [refused]: of the account's deposits
+  absl::Status GiveBack(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    invoicing::ApplyDepositRequest request;
+    ASSIGN_OR_RETURN(*request.mutable_account_id(), Id(world_.accounts, name, "account"));
+    bool refused = false;
+    while (!r.done()) {
+      if (r.Take("refused")) {
+        refused = true;
+      } else if (r.Take("next-invoice")) {
+        request.set_mode(invoicing::ApplyDepositRequest::NEXT_INVOICE);
+      } else {
+        ASSIGN_OR_RETURN(const std::string amount, r.Next("an amount"));
+        ASSIGN_OR_RETURN(const int64_t minor, ParseMinor(amount, 2));
+        *request.mutable_amount() = convert::ToMoney(minor, "USD");
+      }
+    }
+    const auto made = world_.Call<invoicing::ApplyDepositResponse>(
+        "broadbill.invoicing.v1.Invoicing/ApplyDeposit", request);
+    if (made.ok() != refused) return absl::OkStatus();
+    return refused ? InvalidArgumentError("DEPOSIT", "it was not refused") : made.status();
   }
 
   // withdraw A1 "Router" [rest] [refused]: takes a charge back that waits, with `rest` all its
