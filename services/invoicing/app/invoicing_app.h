@@ -1,15 +1,20 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "broadbill/invoicing/v1/bill_run.pb.h"
 #include "broadbill/invoicing/v1/document.pb.h"
 #include "broadbill/invoicing/v1/events.pb.h"
 #include "broadbill/invoicing/v1/pending_charge.pb.h"
 #include "broadbill/invoicing/v1/preview.pb.h"
+#include "broadbill/invoicing/v1/schedule.pb.h"
 #include "libs/convert/write.h"
 #include "libs/feed/consumer.h"
 #include "libs/jobs/jobs.h"
@@ -54,6 +59,18 @@ class InvoicingApp {
   // What a killed predecessor had claimed, for the only process of a private database.
   absl::Status TakeBackChunks();
 
+  // schedules.cc
+  absl::StatusOr<pb::BillSchedule> CreateBillSchedule(const rpc::Context&,
+                                                      const pb::CreateBillScheduleRequest&);
+  absl::StatusOr<pb::ListBillSchedulesResponse> ListBillSchedules(
+      const rpc::Context&, const pb::ListBillSchedulesRequest&);
+  absl::StatusOr<pb::BillSchedule> UpdateBillSchedule(const rpc::Context&,
+                                                      const pb::UpdateBillScheduleRequest&);
+  absl::StatusOr<pb::BillSchedule> DeleteBillSchedule(const rpc::Context&,
+                                                      const pb::DeleteBillScheduleRequest&);
+  // Starts scheduled runs when their time has come, until told to stop.
+  void KeepSchedules(rpc::Background& background);
+
   // documents.cc
   absl::StatusOr<pb::Document> GetDocument(const rpc::Context&, const pb::GetDocumentRequest&);
   absl::StatusOr<pb::ListDocumentsResponse> ListDocuments(const rpc::Context&,
@@ -85,6 +102,15 @@ class InvoicingApp {
   absl::Status OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
 
  private:
+  absl::Status StartScheduledRuns();
+  absl::Status StartScheduledRun(const ScheduleRow& row);
+  absl::StatusOr<absl::TimeZone> ZoneOf(const std::string& company_id);
+  // Of the company given and of the one that a schedule has now.
+  absl::StatusOr<std::map<std::string, absl::TimeZone>> ZonesOf(const std::string& company_id,
+                                                                const std::string& schedule);
+  // approval.cc: posts waiting drafts as they are.
+  absl::StatusOr<pb::RetryRunExceptionsResponse> ReleaseExceptions(
+      const pb::RetryRunExceptionsRequest& request, const RunRow& run);
   // Voids what a run drafted and did not post.
   absl::Status VoidDrafts(const pb::BillRun& run);
   absl::StatusOr<bool> DraftOneChunk();
@@ -98,6 +124,9 @@ class InvoicingApp {
   const Assembler::Peers peers_;
   const Assembler assembler_;
   jobs::Leases leases_;
+  absl::Mutex zones_mutex_;
+  // The zones of companies with the machine's time of reading them; "" is the first company.
+  std::map<std::string, std::pair<absl::TimeZone, absl::Time>> zones_ ABSL_GUARDED_BY(zones_mutex_);
 };
 
 // charges.cc: a row to its message.

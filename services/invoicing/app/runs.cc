@@ -10,6 +10,7 @@
 #include "libs/money/money.h"
 #include "libs/rpc/log.h"
 #include "libs/status/macros.h"
+#include "services/invoicing/app/approval.h"
 #include "services/invoicing/app/invoicing_app.h"
 #include "services/invoicing/app/phases.h"
 
@@ -209,6 +210,7 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
       convert::ReadOptionalId("run", request.bill_run_id(), "bill_run_id", violations);
   violations.Require(request.mode() != pb::BillRun::MODE_UNSPECIFIED, "mode",
                      "is required: DRY, DRAFT or POST");
+  const auto approval_above = ReadApproval(request, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const auto found, ListAll(*peers_.accounts, request.scope(), as_of));
   auto result = convert::Write<pb::BillRun>(
@@ -234,6 +236,7 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
           return ToProto(tx, known);
         }
         RETURN_IF_ERROR(db::Copy(tx, chunks));
+        RETURN_IF_ERROR(KeepApproval(tx, run.run_id, approval_above));
         RETURN_IF_ERROR(jobs::Create(tx, run.run_id, kJob, "", run.chunks, run.created_at));
         return ToProto(tx, run);
       });
@@ -380,6 +383,7 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
   {
     ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
     ASSIGN_OR_RETURN(run, FindRun(tx, request.bill_run_id()));
+    if (request.release()) return ReleaseExceptions(request, run);
     ASSIGN_OR_RETURN(const auto rows,
                      db::Select<ExceptionRow>(tx, "WHERE run_id = $1 AND state = 1", run.run_id));
     for (const ExceptionRow& row : rows) accounts_left.insert(row.account_id);
@@ -412,6 +416,7 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
     ASSIGN_OR_RETURN(const std::vector<Draft> drafts, assembler_.MakeDrafts({account}, context));
     const bool clean = !drafts.empty() && drafts.front().problems.empty();
     if (!clean) {
+      RETURN_IF_ERROR(HoldAgain(*pool_, run, drafts, clock_.Now()));
       response.set_open(response.open() + 1);
       continue;
     }

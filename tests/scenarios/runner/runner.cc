@@ -123,7 +123,8 @@ class Scenario {
         {"refund", &Scenario::Refund},     {"location", &Scenario::Location},
         {"prices", &Scenario::Prices},     {"payer", &Scenario::Payer},
         {"dispute", &Scenario::Dispute},   {"return", &Scenario::Return},
-        {"withdraw", &Scenario::Withdraw}, {"give-back", &Scenario::GiveBack}};
+        {"withdraw", &Scenario::Withdraw}, {"give-back", &Scenario::GiveBack},
+        {"release", &Scenario::Release}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -431,7 +432,7 @@ class Scenario {
     return absl::OkStatus();
   }
 
-  // bill 2026-03-10 [dry|draft]
+  // bill 2026-03-10 [dry|draft] [approval-above 100.00]
   absl::Status Bill(Reader& r) {
     ASSIGN_OR_RETURN(const CivilDay day, r.Day());
     if (day > world_.today()) world_.SetClock(day);
@@ -440,6 +441,9 @@ class Scenario {
     request.set_mode(r.Take("dry")     ? invoicing::BillRun::DRY
                      : r.Take("draft") ? invoicing::BillRun::DRAFT
                                        : invoicing::BillRun::POST);
+    if (r.Take("approval-above")) {
+      ASSIGN_OR_RETURN(*request.mutable_approval_above()->mutable_value(), r.Next("an amount"));
+    }
     ASSIGN_OR_RETURN(run_, world_.Call<invoicing::BillRun>(
                                "broadbill.invoicing.v1.Invoicing/CreateBillRun", request));
     return WatchRun();
@@ -564,6 +568,34 @@ class Scenario {
           .status();
     }
     return InvalidArgumentError("SYNTAX", "no payment has that much unapplied");
+  }
+
+  // release [A1]: the waiting drafts of the last run, of one account or all
+  absl::Status Release(Reader& r) {
+    invoicing::RetryRunExceptionsRequest request;
+    request.set_bill_run_id(run_.bill_run_id());
+    request.set_release(true);
+    if (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+      ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+      invoicing::ListRunExceptionsRequest list;
+      list.set_bill_run_id(run_.bill_run_id());
+      ASSIGN_OR_RETURN(const auto found,
+                       world_.Call<invoicing::ListRunExceptionsResponse>(
+                           "broadbill.invoicing.v1.Invoicing/ListRunExceptions", list));
+      for (const auto& exception : found.exceptions()) {
+        if (exception.account_id() != account) continue;
+        request.add_exception_ids(exception.exception_id());
+      }
+      if (request.exception_ids().empty()) {
+        return InvalidArgumentError("SYNTAX", "the account has no exception");
+      }
+    }
+    RETURN_IF_ERROR(world_
+                        .Call<invoicing::RetryRunExceptionsResponse>(
+                            "broadbill.invoicing.v1.Invoicing/RetryRunExceptions", request)
+                        .status());
+    return WatchRun();
   }
 
   absl::Status Retry(Reader&) {
