@@ -54,7 +54,11 @@ absl::Status Register(rpc::Host& host) {
       .Unary("CreatePendingCharge", app, &InvoicingApp::CreatePendingCharge)
       .Unary("ListPendingCharges", app, &InvoicingApp::ListPendingCharges)
       .Unary("CancelPendingCharge", app, &InvoicingApp::CancelPendingCharge)
-      .Unary("ApplyDeposit", app, &InvoicingApp::ApplyDeposit);
+      .Unary("ApplyDeposit", app, &InvoicingApp::ApplyDeposit)
+      .Unary("CreateBillSchedule", app, &InvoicingApp::CreateBillSchedule)
+      .Unary("ListBillSchedules", app, &InvoicingApp::ListBillSchedules)
+      .Unary("UpdateBillSchedule", app, &InvoicingApp::UpdateBillSchedule)
+      .Unary("DeleteBillSchedule", app, &InvoicingApp::DeleteBillSchedule);
   host.Add(std::move(service));
   feedrpc::Serve(host, "invoicing", pool);
   feedrpc::Follow(host, "invoicing", "payments", pool,
@@ -63,6 +67,8 @@ absl::Status Register(rpc::Host& host) {
                   });
   host.AddBackground("bill leases",
                      [app](rpc::Background& background) { app->KeepLeases(background); });
+  host.AddBackground("bill schedules",
+                     [app](rpc::Background& background) { app->KeepSchedules(background); });
   const int workers = Workers(host);
   for (int i = 0; i < workers; ++i) {
     host.AddBackground("bill worker",

@@ -37,7 +37,9 @@ namespace accounts = broadbill::accounts::v1;
 namespace pb = broadbill::invoicing::v1;
 
 constexpr CivilDay kBegin(2026, 1, 1);
-constexpr CivilDay kEnd(2026, 12, 15);
+// Corrections may wait up to a month for the next cycle invoice: the last runs are one a day.
+constexpr CivilDay kQuiet(2026, 12, 15);
+constexpr CivilDay kEnd(2027, 1, 16);
 
 class Lives {
  public:
@@ -63,7 +65,9 @@ class Lives {
       RETURN_IF_ERROR(post ? CreditSome() : VoidSome());
       RETURN_IF_ERROR(Check(absl::StrCat("round ", round)));
     }
-    RETURN_IF_ERROR(Bill(kEnd, pb::BillRun::POST));
+    for (CivilDay day = kQuiet; day <= kEnd; ++day) {
+      RETURN_IF_ERROR(Bill(day, pb::BillRun::POST));
+    }
     ASSIGN_OR_RETURN(const int64_t before, Documents());
     RETURN_IF_ERROR(Bill(kEnd, pb::BillRun::POST));
     ASSIGN_OR_RETURN(const int64_t after, Documents());

@@ -8,6 +8,7 @@
 #include "broadbill/invoicing/v1/pending_charge.pb.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
+#include "services/invoicing/app/approval.h"
 #include "services/invoicing/app/checks.h"
 #include "services/invoicing/app/clients/snapshots.h"
 #include "services/invoicing/app/deposits.h"
@@ -505,6 +506,7 @@ absl::StatusOr<std::vector<Draft>> Assembler::MakeDrafts(const std::vector<Uuid>
     out.push_back(std::move(one.draft));
     if (one.note.has_value()) out.push_back(*std::move(one.note));
   }
+  if (context.run_id.has_value()) RETURN_IF_ERROR(HoldForApproval(*pool_, *context.run_id, out));
   return out;
 }
 

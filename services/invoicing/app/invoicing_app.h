@@ -1,16 +1,21 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "broadbill/invoicing/v1/bill_run.pb.h"
 #include "broadbill/invoicing/v1/document.pb.h"
 #include "broadbill/invoicing/v1/events.pb.h"
 #include "broadbill/invoicing/v1/pending_charge.pb.h"
 #include "broadbill/invoicing/v1/preview.pb.h"
+#include "broadbill/invoicing/v1/schedule.pb.h"
 #include "libs/convert/write.h"
 #include "libs/feed/consumer.h"
 #include "libs/jobs/jobs.h"
@@ -62,6 +67,18 @@ class InvoicingApp {
   // What a killed predecessor had claimed, for the only process of a private database.
   absl::Status TakeBackChunks();
 
+  // schedules.cc
+  absl::StatusOr<pb::BillSchedule> CreateBillSchedule(const rpc::Context&,
+                                                      const pb::CreateBillScheduleRequest&);
+  absl::StatusOr<pb::ListBillSchedulesResponse> ListBillSchedules(
+      const rpc::Context&, const pb::ListBillSchedulesRequest&);
+  absl::StatusOr<pb::BillSchedule> UpdateBillSchedule(const rpc::Context&,
+                                                      const pb::UpdateBillScheduleRequest&);
+  absl::StatusOr<pb::BillSchedule> DeleteBillSchedule(const rpc::Context&,
+                                                      const pb::DeleteBillScheduleRequest&);
+  // Starts scheduled runs when their time has come, until told to stop.
+  void KeepSchedules(rpc::Background& background);
+
   // documents.cc
   absl::StatusOr<pb::Document> GetDocument(const rpc::Context&, const pb::GetDocumentRequest&);
   absl::StatusOr<pb::ListDocumentsResponse> ListDocuments(const rpc::Context&,
@@ -101,8 +118,12 @@ class InvoicingApp {
   absl::StatusOr<bool> ReleaseHeld(const RunRow& run, const Uuid& account_id);
   // Voids them; false: a later document is in the way.
   absl::StatusOr<bool> VoidHeld(const RunRow& run, const Uuid& account_id);
-  // Saves drafts that wait again.
-  absl::Status KeepHeld(const RunRow& run, const std::vector<Draft>& drafts);
+  absl::Status StartScheduledRuns();
+  absl::Status StartScheduledRun(const ScheduleRow& row);
+  absl::StatusOr<absl::TimeZone> ZoneOf(const std::string& company_id);
+  // Of the company given and of the one that a schedule has now.
+  absl::StatusOr<std::map<std::string, absl::TimeZone>> ZonesOf(const std::string& company_id,
+                                                                const std::string& schedule);
   // Voids what a run drafted and did not post.
   absl::Status VoidDrafts(const pb::BillRun& run);
   absl::StatusOr<bool> DraftOneChunk();
@@ -122,6 +143,9 @@ class InvoicingApp {
   const Assembler assembler_;
   jobs::Leases leases_;
   ReadyChunks ready_;
+  absl::Mutex zones_mutex_;
+  // The zones of companies with the machine's time of reading them; "" is the first company.
+  std::map<std::string, std::pair<absl::TimeZone, absl::Time>> zones_ ABSL_GUARDED_BY(zones_mutex_);
 };
 
 // charges.cc: a row to its message.

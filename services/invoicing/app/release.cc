@@ -40,23 +40,6 @@ absl::StatusOr<bool> InvoicingApp::VoidHeld(const RunRow& run, const Uuid& accou
   return free;
 }
 
-absl::Status InvoicingApp::KeepHeld(const RunRow& run, const std::vector<Draft>& drafts) {
-  if (drafts.empty() || !drafts.front().document.has_value()) return absl::OkStatus();
-  RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
-    RETURN_IF_ERROR(SaveDrafts(tx, drafts));
-    RETURN_IF_ERROR(tx.Exec("UPDATE run_exception SET document_id = $3, amount = $4 WHERE "
-                            "run_id = $1 AND account_id = $2 AND state = 1",
-                            run.run_id, drafts.front().account_id,
-                            drafts.front().document->document_id, drafts.front().document->total)
-                        .status());
-    std::vector<db::FeedEvent> events;
-    DraftEvents(drafts, true, clock_.Now(), events);
-    return db::AppendFeed(tx, events, clock_.Now());
-  }));
-  db::SignalFeed("invoicing");
-  return absl::OkStatus();
-}
-
 absl::StatusOr<bool> InvoicingApp::ReleaseHeld(const RunRow& run, const Uuid& account_id) {
   bool any = false;
   RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {

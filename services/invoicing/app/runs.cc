@@ -6,6 +6,7 @@
 #include "libs/convert/convert.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/invoicing/app/approval.h"
 #include "services/invoicing/app/invoicing_app.h"
 #include "services/invoicing/app/run_view.h"
 
@@ -123,6 +124,7 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
     violations.Require(!tolerance->IsNegative(), "forecast_tolerance_percent",
                        "must not be negative");
   }
+  const auto approval_above = ReadApproval(request, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const auto found, ListAll(*peers_.accounts, request.scope(), as_of));
   auto result = convert::Write<pb::BillRun>(
@@ -149,6 +151,7 @@ absl::StatusOr<pb::BillRun> InvoicingApp::CreateBillRun(const rpc::Context& cont
           return ToProto(tx, known);
         }
         RETURN_IF_ERROR(db::Copy(tx, chunks));
+        RETURN_IF_ERROR(KeepApproval(tx, run.run_id, approval_above));
         RETURN_IF_ERROR(jobs::Create(tx, run.run_id, kRunJob, "", run.chunks, run.created_at));
         return ToProto(tx, run);
       });
@@ -332,16 +335,49 @@ absl::StatusOr<pb::ListRunExceptionsResponse> InvoicingApp::ListRunExceptions(
   return response;
 }
 
+namespace {
+
+// An account's clean drafts, billed again after an exception: posted on their own date, with their
+// service periods kept.
+absl::Status SaveAndPost(db::Pool& pool, const Clock& clock, const RunRow& run,
+                         const std::vector<Draft>& drafts) {
+  return db::RunTx(pool, [&](db::Tx& tx) -> absl::Status {
+    RETURN_IF_ERROR(SaveDrafts(tx, drafts));
+    RETURN_IF_ERROR(tx.Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND "
+                            "account_id = $2 AND state = 1",
+                            run.run_id, drafts.front().account_id)
+                        .status());
+    std::vector<db::FeedEvent> events;
+    std::vector<DocumentRow> documents;
+    if (drafts.front().document.has_value()) documents.push_back(*drafts.front().document);
+    const CivilDay date = std::max(run.as_of, DateIn(clock.Now(), absl::UTCTimeZone()));
+    RETURN_IF_ERROR(
+        PostDocuments(tx, documents, date, PostingDate::kEarliest, clock.Now(), events));
+    return db::AppendFeed(tx, events, clock.Now());
+  });
+}
+
+}  // namespace
+
 absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
     const rpc::Context&, const pb::RetryRunExceptionsRequest& request) {
   // Held drafts are voided (their coverage is released) and the accounts are billed again.
+  Violations violations;
+  std::vector<Uuid> only;
+  for (const std::string& id : request.exception_ids()) {
+    only.push_back(convert::ReadId("exc", id, "exception_ids", violations));
+  }
+  RETURN_IF_ERROR(violations.ToStatus());
   std::set<Uuid> accounts_left;
   RunRow run;
   {
     ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
     ASSIGN_OR_RETURN(run, FindRun(tx, request.bill_run_id()));
     ASSIGN_OR_RETURN(const auto rows,
-                     db::Select<ExceptionRow>(tx, "WHERE run_id = $1 AND state = 1", run.run_id));
+                     db::Select<ExceptionRow>(tx,
+                                              "WHERE run_id = $1 AND state = 1 AND "
+                                              "(cardinality($2) = 0 OR exception_id = ANY($2))",
+                                              run.run_id, only));
     for (const ExceptionRow& row : rows) accounts_left.insert(row.account_id);
   }
   pb::RetryRunExceptionsResponse response;
@@ -359,9 +395,12 @@ absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
     }
     DraftContext context{run.as_of, run.run_id, run.chunks, run.tolerance};
     ASSIGN_OR_RETURN(const std::vector<Draft> drafts, assembler_.MakeDrafts({account}, context));
-    const bool clean = !drafts.empty() && drafts.front().problems.empty();
+    const bool clean =
+        !drafts.empty() && std::all_of(drafts.begin(), drafts.end(),
+                                       [](const Draft& draft) { return draft.problems.empty(); });
     if (!clean) {
-      RETURN_IF_ERROR(KeepHeld(run, drafts));
+      const absl::Status waits = HoldAgain(*pool_, run, drafts, clock_.Now());
+      if (IsTransient(waits)) return waits;
       response.set_open(response.open() + 1);
       continue;
     }

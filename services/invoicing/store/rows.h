@@ -338,4 +338,24 @@ struct ExceptionRow {
   }
 };
 
+struct ScheduleRow {
+  Uuid schedule_id;
+  std::string code;
+  bool enabled = false;
+  int32_t local_hour = 0;
+  db::Bytes body;
+  CivilDay done_through;
+  std::optional<Uuid> last_run_id;
+  std::string last_error;
+  static constexpr char kTable[] = "bill_schedule";
+  static constexpr auto Columns() {
+    using R = ScheduleRow;
+    return std::make_tuple(db::Col("schedule_id", &R::schedule_id), db::Col("code", &R::code),
+                           db::Col("enabled", &R::enabled), db::Col("local_hour", &R::local_hour),
+                           db::Col("body", &R::body), db::Col("done_through", &R::done_through),
+                           db::Col("last_run_id", &R::last_run_id),
+                           db::Col("last_error", &R::last_error));
+  }
+};
+
 }  // namespace broadbill::invoicing

@@ -144,7 +144,8 @@ class Scenario {
         {"dispute", &Scenario::Dispute},
         {"return", &Scenario::Return},
         {"withdraw", &Scenario::Withdraw},
-        {"give-back", &Scenario::GiveBack}};
+        {"give-back", &Scenario::GiveBack},
+        {"release", &Scenario::Release}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -459,7 +460,7 @@ class Scenario {
     return absl::OkStatus();
   }
 
-  // bill 2026-03-10 [dry|draft] [tolerance 20]
+  // bill 2026-03-10 [dry|draft] [tolerance 20] [approval-above 100.00]
   absl::Status Bill(Reader& r) {
     ASSIGN_OR_RETURN(const CivilDay day, r.Day());
     if (day > world_.today()) world_.SetClock(day);
@@ -471,6 +472,9 @@ class Scenario {
     if (r.Take("tolerance")) {
       ASSIGN_OR_RETURN(*request.mutable_forecast_tolerance_percent()->mutable_value(),
                        r.Next("a percentage"));
+    }
+    if (r.Take("approval-above")) {
+      ASSIGN_OR_RETURN(*request.mutable_approval_above()->mutable_value(), r.Next("an amount"));
     }
     ASSIGN_OR_RETURN(run_, world_.Call<invoicing::BillRun>(
                                "broadbill.invoicing.v1.Invoicing/CreateBillRun", request));
@@ -610,6 +614,34 @@ class Scenario {
           .status();
     }
     return InvalidArgumentError("SYNTAX", "no payment has that much unapplied");
+  }
+
+  // release [A1]: the waiting drafts of the last run, of one account or all
+  absl::Status Release(Reader& r) {
+    invoicing::RetryRunExceptionsRequest request;
+    request.set_bill_run_id(run_.bill_run_id());
+    request.set_release(true);
+    if (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+      ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+      invoicing::ListRunExceptionsRequest list;
+      list.set_bill_run_id(run_.bill_run_id());
+      ASSIGN_OR_RETURN(const auto found,
+                       world_.Call<invoicing::ListRunExceptionsResponse>(
+                           "broadbill.invoicing.v1.Invoicing/ListRunExceptions", list));
+      for (const auto& exception : found.exceptions()) {
+        if (exception.account_id() != account) continue;
+        request.add_exception_ids(exception.exception_id());
+      }
+      if (request.exception_ids().empty()) {
+        return InvalidArgumentError("SYNTAX", "the account has no exception");
+      }
+    }
+    RETURN_IF_ERROR(world_
+                        .Call<invoicing::RetryRunExceptionsResponse>(
+                            "broadbill.invoicing.v1.Invoicing/RetryRunExceptions", request)
+                        .status());
+    return WatchRun();
   }
 
   // retry [release]

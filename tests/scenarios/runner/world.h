@@ -26,6 +26,7 @@ class World {
 
   // Midday of a civil day, so that it is the same day in every American and European zone.
   void SetClock(CivilDay day);
+  void SetTime(absl::Time now) { clock_.Set(now); }
   CivilDay today() const { return today_; }
   // Waits until every feed is applied everywhere.
   absl::Status Settle();
