@@ -335,30 +335,6 @@ absl::StatusOr<pb::ListRunExceptionsResponse> InvoicingApp::ListRunExceptions(
   return response;
 }
 
-namespace {
-
-// An account's clean drafts, billed again after an exception: posted on their own date, with their
-// service periods kept.
-absl::Status SaveAndPost(db::Pool& pool, const Clock& clock, const RunRow& run,
-                         const std::vector<Draft>& drafts) {
-  return db::RunTx(pool, [&](db::Tx& tx) -> absl::Status {
-    RETURN_IF_ERROR(SaveDrafts(tx, drafts));
-    RETURN_IF_ERROR(tx.Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND "
-                            "account_id = $2 AND state = 1",
-                            run.run_id, drafts.front().account_id)
-                        .status());
-    std::vector<db::FeedEvent> events;
-    std::vector<DocumentRow> documents;
-    if (drafts.front().document.has_value()) documents.push_back(*drafts.front().document);
-    const CivilDay date = std::max(run.as_of, DateIn(clock.Now(), absl::UTCTimeZone()));
-    RETURN_IF_ERROR(
-        PostDocuments(tx, documents, date, PostingDate::kEarliest, clock.Now(), events));
-    return db::AppendFeed(tx, events, clock.Now());
-  });
-}
-
-}  // namespace
-
 absl::StatusOr<pb::RetryRunExceptionsResponse> InvoicingApp::RetryRunExceptions(
     const rpc::Context&, const pb::RetryRunExceptionsRequest& request) {
   // Held drafts are voided (their coverage is released) and the accounts are billed again.
