@@ -38,6 +38,20 @@ absl::StatusOr<std::vector<ContactRow>> ContactsOf(db::Tx& tx, const Uuid& accou
   return db::Select<ContactRow>(tx, "WHERE account_id = $1 ORDER BY contact_id", account_id);
 }
 
+// Document numbers are unique in the installation, so no two companies may put the same before
+// them.
+absl::Status CheckPrefix(db::Tx& tx, const Uuid& company_id, const std::string& prefix) {
+  ASSIGN_OR_RETURN(const db::Result taken,
+                   tx.Exec("SELECT code FROM company WHERE company_id <> $1 AND "
+                           "coalesce(body ->> 'numberPrefix', '') = $2 LIMIT 1",
+                           company_id, prefix));
+  if (taken.empty()) return absl::OkStatus();
+  Violations violations;
+  violations.Add("company.number_prefix",
+                 "is that of the company " + taken.Get<std::string>(0, 0) + " already");
+  return violations.ToStatus();
+}
+
 }  // namespace
 
 absl::Status AccountsApp::EnsureDefaultCompany() {
@@ -124,6 +138,7 @@ absl::StatusOr<pb::Company> AccountsApp::CreateCompany(const rpc::Context& conte
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Company> {
         const CompanyRow row{Uuid::Make(clock_.Now()), company.code(), 1, {Json(company)}};
+        RETURN_IF_ERROR(CheckPrefix(tx, row.company_id, company.number_prefix()));
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
         AddCompanyEvent(row, clock_.Now(), events);
         return ToProto(row);
@@ -158,6 +173,7 @@ absl::StatusOr<pb::Company> AccountsApp::UpdateCompany(const rpc::Context& conte
         Violations violations;
         CheckCompany(company, violations);
         RETURN_IF_ERROR(violations.ToStatus());
+        RETURN_IF_ERROR(CheckPrefix(tx, row.company_id, company.number_prefix()));
         row.body.text = Json(company);
         ++row.version;
         RETURN_IF_ERROR(tx.Exec("UPDATE company SET body = $2, version = $3 WHERE company_id = $1",

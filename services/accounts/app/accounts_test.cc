@@ -132,6 +132,31 @@ void Contract(pb::Plan& plan) {
 
 }  // namespace
 
+TEST_CASE("no two companies put the same before their numbers") {
+  Fixture f;
+  const auto create = [&](const std::string& code, const std::string& prefix) {
+    pb::CreateCompanyRequest request;
+    request.mutable_company()->set_code(code);
+    request.mutable_company()->set_name(code);
+    request.mutable_company()->set_currency_code("USD");
+    request.mutable_company()->set_time_zone("America/Chicago");
+    request.mutable_company()->set_number_prefix(prefix);
+    return f.app.CreateCompany(f.context, request);
+  };
+  CHECK(Why(create("north", "")) == "INVALID_FIELD company.number_prefix");
+  const auto north = create("north", "N-");
+  REQUIRE(north.ok());
+  CHECK(Why(create("south", "N-")) == "INVALID_FIELD company.number_prefix");
+  REQUIRE(create("south", "S-").ok());
+
+  pb::UpdateCompanyRequest change;
+  change.set_company_id("north");
+  change.mutable_company()->set_number_prefix("S-");
+  CHECK(Why(f.app.UpdateCompany(f.context, change)) == "INVALID_FIELD company.number_prefix");
+  change.mutable_company()->set_number_prefix("N-");
+  CHECK(f.app.UpdateCompany(f.context, change).ok());
+}
+
 TEST_CASE("what a plan may promise") {
   Fixture f;
   const auto why = [&](const std::function<void(pb::Plan&)>& set) { return Why(f.TryPlan(set)); };
