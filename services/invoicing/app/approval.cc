@@ -9,6 +9,7 @@
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/invoicing_app.h"
+#include "services/invoicing/app/run_view.h"
 
 namespace broadbill::invoicing {
 
@@ -67,21 +68,7 @@ absl::Status HoldAgain(db::Pool& pool, const RunRow& run, const std::vector<Draf
                               static_cast<int32_t>(pb::RunException::DISMISSED))
                           .status());
       for (const Problem& problem : draft.problems) {
-        ExceptionRow row;
-        row.exception_id = Uuid::Make(now);
-        row.run_id = run.run_id;
-        row.account_id = draft.account_id;
-        row.reason = problem.reason;
-        row.message = problem.message;
-        if (draft.document.has_value()) {
-          row.document_id = draft.document->document_id;
-          row.amount = draft.document->total;
-        }
-        row.currency = draft.currency;
-        row.forecast = problem.forecast;
-        row.state = pb::RunException::OPEN;
-        row.created_at = now;
-        exceptions.push_back(std::move(row));
+        exceptions.push_back(MakeException(run.run_id, draft, problem, now));
       }
     }
     RETURN_IF_ERROR(db::Copy(tx, exceptions));

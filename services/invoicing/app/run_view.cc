@@ -216,4 +216,23 @@ bool IsTransient(const absl::Status& status) {
          status.code() == absl::StatusCode::kResourceExhausted;
 }
 
+ExceptionRow MakeException(const Uuid& run_id, const Draft& draft, const Problem& problem,
+                           absl::Time now) {
+  ExceptionRow row;
+  row.exception_id = Uuid::Make(now);
+  row.run_id = run_id;
+  row.account_id = draft.account_id;
+  row.reason = problem.reason;
+  row.message = problem.message;
+  if (draft.document.has_value()) {
+    row.document_id = draft.document->document_id;
+    row.amount = draft.document->total;
+  }
+  row.currency = draft.currency;
+  row.forecast = problem.forecast;
+  row.state = pb::RunException::OPEN;
+  row.created_at = now;
+  return row;
+}
+
 }  // namespace broadbill::invoicing

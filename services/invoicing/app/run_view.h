@@ -14,6 +14,9 @@ absl::StatusOr<RunRow> FindRun(db::Tx& tx, const std::string& bill_run_id);
 // The same, locked until the transaction ends: posting waits.
 absl::StatusOr<RunRow> LockRun(db::Tx& tx, const std::string& bill_run_id);
 absl::StatusOr<pb::BillRun> ToProto(db::Tx& tx, const RunRow& run);
+// An open exception of an account's draft.
+ExceptionRow MakeException(const Uuid& run_id, const Draft& draft, const Problem& problem,
+                           absl::Time now);
 // Worth another try as it is; else the work itself was refused.
 bool IsTransient(const absl::Status& status);
 

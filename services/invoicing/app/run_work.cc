@@ -22,25 +22,6 @@ constexpr int32_t kPostChunks = 8;  // at most, in one transaction
 constexpr int32_t kBulkAccounts = 250;
 constexpr absl::Duration kHold = absl::Seconds(2);
 
-ExceptionRow MakeException(const Uuid& run_id, const Draft& draft, const Problem& problem,
-                           absl::Time now) {
-  ExceptionRow row;
-  row.exception_id = Uuid::Make(now);
-  row.run_id = run_id;
-  row.account_id = draft.account_id;
-  row.reason = problem.reason;
-  row.message = problem.message;
-  if (draft.document.has_value()) {
-    row.document_id = draft.document->document_id;
-    row.amount = draft.document->total;
-  }
-  row.currency = draft.currency;
-  row.forecast = problem.forecast;
-  row.state = pb::RunException::OPEN;
-  row.created_at = now;
-  return row;
-}
-
 // The drafts that are to be posted, in the order of their numbers.
 std::vector<Ready> ReadyOf(const std::vector<Draft>& drafts, absl::Time now) {
   std::vector<Ready> out;
