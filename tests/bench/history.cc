@@ -105,7 +105,9 @@ class History {
     const std::string number = absl::StrCat("number + ", postings_ * month);
     if (column == "number") return number;
     if (column != "full_number") return column;
-    return absl::StrCat("substring(full_number from '^.*-') || lpad((", number, ")::text, 6, '0')");
+    // Six digits or as many as it takes: lpad alone would cut the seventh off.
+    return absl::StrCat("substring(full_number from '^.*-') || lpad((", number,
+                        ")::text, greatest(6, length((", number, ")::text)), '0')");
   }
 
   absl::Status CopyTable(const std::string& table, int month) {
