@@ -16,9 +16,10 @@ int64_t Day30(CivilDay day) { return std::min(day.day(), 30); }
 }  // namespace
 
 CivilDay DayOfMonth(int64_t year, int month, int day) {
-  const absl::CivilMonth first(year, month);
-  const CivilDay last = CivilDay(first + 1) - 1;
-  return std::min(CivilDay(first) + (day - 1), last);
+  static constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+  const int last = month == 2 && leap ? 29 : kDays[month - 1];
+  return CivilDay(year, month, std::min(day, last));
 }
 
 CivilDay CycleDayOnOrAfter(CivilDay from, int cycle_day) {

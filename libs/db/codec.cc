@@ -69,7 +69,16 @@ int32_t DaysSince2000(CivilDay day) {
 CivilDay DayFrom2000(int32_t days) {
   if (days == INT32_MAX) return CivilDay::max();
   if (days == INT32_MIN) return CivilDay::min();
-  return CivilDay(2000, 1, 1) + days;
+  // Years from March on, in cycles of 400: absl's `+` walks there from 2000 year by year.
+  constexpr int64_t kCycle = 146097;             // days of 400 years
+  const int64_t since = int64_t{days} + 730425;  // since 0000-03-01
+  const int64_t cycle = (since >= 0 ? since : since - kCycle + 1) / kCycle;
+  const int64_t day = since - cycle * kCycle;
+  const int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+  const int64_t of_year = day - (365 * year + year / 4 - year / 100);
+  const int64_t month = (5 * of_year + 2) / 153;  // 0 = March
+  return CivilDay(year + cycle * 400 + (month < 10 ? 0 : 1), month < 10 ? month + 3 : month - 9,
+                  of_year - (153 * month + 2) / 5 + 1);
 }
 
 }  // namespace broadbill::db::wire

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -39,6 +40,19 @@ absl::Status SystemError(const std::string& what) {
   return UnavailableError("PRIVATE_SERVER", what + ": " + std::strerror(errno));
 }
 
+// A backend that takes a large batch gives its memory back to the system with the batch and asks
+// for it anew with the next, page by page; kept, that costs a twentieth of a bill run less. What
+// the operator has set stays.
+std::vector<std::string> Environment() {
+  std::vector<std::string> out;
+  for (char** at = environ; *at != nullptr; ++at) out.emplace_back(*at);
+  // 32 MB is the largest threshold that glibc takes.
+  for (const char* name : {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}) {
+    if (std::getenv(name) == nullptr) out.push_back(absl::StrCat(name, "=", 32 << 20));
+  }
+  return out;
+}
+
 // Runs `args` as a child in a process group of its own, so that a Ctrl-C meant for us does not
 // reach it; output goes to `log`.
 absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& args, const std::string& log) {
@@ -57,8 +71,12 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& args, const std::str
   std::vector<char*> argv;
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
+  const std::vector<std::string> environment = Environment();
+  std::vector<char*> envp;
+  for (const std::string& one : environment) envp.push_back(const_cast<char*>(one.c_str()));
+  envp.push_back(nullptr);
   pid_t pid = 0;
-  const int error = posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), environ);
+  const int error = posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
   errno = error;

@@ -163,9 +163,12 @@ class History {
         accounts.push_back(rows.Get<Uuid>(i, 0));
         items.push_back(rows.Get<Uuid>(i, 1));
         const auto all = Extended(invoicing::DecodePieces(rows.Raw(i, 2)), months);
+        // As the runs of these months would have left it: settled up to the last one.
+        invoicing::Settled settled = invoicing::SettledOf(rows.Raw(i, 2));
+        if (!all.empty()) settled.through = all.back().base.start;
         sets.push_back(invoicing::CoveredDays(all));
         days.push_back(sets.back().days());
-        pieces.push_back({invoicing::EncodePieces(all)});
+        pieces.push_back({invoicing::EncodePieces(all, settled)});
       }
       after_account = accounts.back();
       after_item = items.back();

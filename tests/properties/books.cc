@@ -37,6 +37,11 @@ std::string Books::Run(size_t count, CivilDay as_of) {
   const invoicing::Schedules schedules = SchedulesAfter(history_, count);
   const auto bill = BillItem(item, schedules, pieces_, as_of, history_.ahead, history_.exponent);
   if (!bill.ok()) return absl::StrCat("cannot bill: ", bill.status().message());
+  const invoicing::AccountTerms terms{schedules, {}, history_.ahead, history_.exponent};
+  if (auto broken = settled_.Compare({item}, terms, {&pieces_}, as_of, {*bill}); !broken.empty()) {
+    return broken;
+  }
+  settled_.Keep({item}, terms, {*bill});
   if (std::string broken = Enter(*bill); !broken.empty()) return broken;
   const auto again = BillItem(item, schedules, pieces_, as_of, history_.ahead, history_.exponent);
   if (!again.ok()) return absl::StrCat("cannot bill again: ", again.status().message());
@@ -71,6 +76,7 @@ std::string Books::Enter(const invoicing::ItemBill& bill) {
 void Books::Void() {
   if (documents_.empty()) return;
   pieces_ = documents_.back().before;
+  settled_.Forget();
   documents_.pop_back();
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "services/invoicing/domain/test_settled.h"
 #include "tests/properties/history.h"
 
 namespace broadbill::properties {
@@ -36,6 +37,7 @@ class Books {
 
   const History& history_;
   std::vector<invoicing::Piece> pieces_;
+  invoicing::SettledCheck settled_;
   std::vector<Document> documents_;
   uint32_t next_id_ = 0;
 };

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "broadbill/invoicing/v1/pending_charge.pb.h"
 #include "libs/money/money.h"
+#include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/approval.h"
 #include "services/invoicing/app/checks.h"
@@ -16,6 +17,7 @@
 #include "services/invoicing/app/work.h"
 #include "services/invoicing/domain/fees.h"
 #include "services/invoicing/domain/schedule.h"
+#include "services/invoicing/domain/settled.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -73,43 +75,76 @@ absl::StatusOr<AccountWork> Start(const accounts::BillingSnapshot& snapshot,
   return one;
 }
 
+// An item's state as far as it has to be looked at.
+struct State {
+  Encoded read;
+  int64_t version = 0;
+  uint64_t basis = 0;
+  DateSet before;  // settled days, which are not looked at
+};
+
+absl::StatusOr<State> ReadState(const CoverageMap& coverage, const Item& item,
+                                const AccountTerms& terms, CivilDay as_of) {
+  State out;
+  out.basis = BasisOf(item, terms);
+  const auto found = coverage.find(item.item_id);
+  if (found == coverage.end()) return out;
+  const Coverage& state = found->second;
+  out.version = state.version();
+  // What a term gave, and is taken back, may be of any period.
+  const bool settled = !item.early_end.has_value() && IsSettled(state.settled(), out.basis, as_of);
+  out.read = settled ? state.Tail() : Encoded{{}, {}, state.Pieces()};
+  if (!state.AgreesWith(out.read)) {
+    return InternalError("COVERAGE",
+                         "the coverage of " + item.item_id.ToText("sub") + " contradicts itself");
+  }
+  if (settled) {
+    out.before = state.covered().Intersect({CivilDay::min(), out.read.settled.through});
+  }
+  return out;
+}
+
+// Keeps what was billed of an item; its pieces and lines.
+void Keep(const Part& part, const Item& item, State& state, ItemBill& bill, AccountWork& one) {
+  for (const DateInterval& days : bill.late.intervals()) one.late.Add(days);
+  const auto at = static_cast<int>(one.draft.coverage.size());
+  const auto first = static_cast<int>(one.recurring.size());
+  CoverageUpdate update{part.account_id, item.item_id, state.version, std::move(bill.pieces),
+                        std::move(bill.replaced)};
+  update.head = std::move(state.read.head);
+  update.before = std::move(state.before);
+  if (bill.settled_through.has_value()) update.settled = {state.basis, *bill.settled_through};
+  one.draft.coverage.push_back(std::move(update));
+  for (Line& line : bill.lines) {
+    if (line.parent >= 0) line.parent += first;
+    one.recurring_item.push_back(at);
+    one.recurring.push_back(std::move(line));
+  }
+}
+
 // The items' lines and new coverage.
 void BillItems(const CoverageMap& coverage, CivilDay as_of, const Part& part, AccountWork& one,
                std::vector<std::vector<Piece>>& states) {
-  static const Coverage kNone;
+  std::vector<State> before;
   std::vector<const std::vector<Piece>*> covered;
-  std::vector<int64_t> versions;
+  std::vector<CivilDay> from;
+  before.reserve(part.items.size());
   for (const Item& item : part.items) {
-    const auto state = coverage.find(item.item_id);
-    const Coverage& found = state == coverage.end() ? kNone : state->second;
-    // Billed by what it says, days would be charged or given back twice.
-    if (!found.sound) {
-      Fail("the coverage of " + item.item_id.ToText("sub") + " contradicts itself", one);
-      return;
-    }
-    covered.push_back(&found.pieces);
-    versions.push_back(found.version);
+    auto state = ReadState(coverage, item, part.terms, as_of);
+    if (!state.ok()) return Fail(std::string(state.status().message()), one);
+    before.push_back(*std::move(state));
+    covered.push_back(&before.back().read.pieces);
+    from.push_back(before.back().read.settled.through);
   }
-  auto bills = BillAccount(part.items, part.terms, covered, as_of);
-  if (!bills.ok()) {
-    Fail(std::string(bills.status().message()), one);
-    return;
-  }
+  auto bills = BillAccount(part.items, part.terms, covered, as_of, from);
+  if (!bills.ok()) return Fail(std::string(bills.status().message()), one);
   for (size_t i = 0; i < part.items.size(); ++i) {
     ItemBill& bill = (*bills)[i];
     one.due = one.due || (bill.changed && (bill.fresh || bill.now));
-    states.push_back(bill.changed ? bill.pieces : *covered[i]);
-    if (!bill.changed) continue;
-    for (const DateInterval& days : bill.late.intervals()) one.late.Add(days);
-    const auto at = static_cast<int>(one.draft.coverage.size());
-    const auto first = static_cast<int>(one.recurring.size());
-    one.draft.coverage.push_back({part.account_id, part.items[i].item_id, versions[i],
-                                  std::move(bill.pieces), std::move(bill.replaced)});
-    for (Line& line : bill.lines) {
-      if (line.parent >= 0) line.parent += first;
-      one.recurring_item.push_back(at);
-      one.recurring.push_back(std::move(line));
-    }
+    // Only the fee for leaving early asks what was billed.
+    const bool asked = part.items[i].early_end.has_value();
+    states.push_back(!asked ? std::vector<Piece>() : bill.changed ? bill.pieces : *covered[i]);
+    if (bill.changed) Keep(part, part.items[i], before[i], bill, one);
   }
 }
 
@@ -199,8 +234,7 @@ bool MayWait(const AccountWork& one, const CoverageMap& coverage, CivilDay as_of
   for (const Part& part : one.parts) {
     for (const Item& item : part.items) {
       const auto state = coverage.find(item.item_id);
-      const DateSet covered =
-          state == coverage.end() ? DateSet() : CoveredDays(state->second.pieces);
+      const DateSet covered = state == coverage.end() ? DateSet() : state->second.covered();
       if (NextDue(item, part.terms.schedules, covered, as_of, part.terms.ahead, kSoon)) return true;
     }
   }
@@ -371,7 +405,7 @@ void Overlay(const std::vector<Draft>* after, CoverageMap& coverage) {
   if (after == nullptr) return;
   for (const Draft& draft : *after) {
     for (const CoverageUpdate& update : draft.coverage) {
-      coverage[update.item_id].pieces = update.pieces;
+      coverage.insert_or_assign(update.item_id, Coverage(update));
     }
   }
 }
@@ -527,9 +561,8 @@ absl::StatusOr<std::optional<CivilDay>> Assembler::NextBill(const DraftContext& 
   for (const AccountWork& one : work) {
     for (const Part& part : one.parts) {
       for (const Item& item : part.items) {
-        const auto due =
-            NextDue(item, part.terms.schedules, CoveredDays(coverage[item.item_id].pieces),
-                    context.as_of, part.terms.ahead, days);
+        const auto due = NextDue(item, part.terms.schedules, coverage[item.item_id].covered(),
+                                 context.as_of, part.terms.ahead, days);
         if (due.has_value() && (!next.has_value() || *due < *next)) next = due;
       }
     }

@@ -168,9 +168,9 @@ absl::StatusOr<bool> TakeDays(db::Tx& tx, const LineRow& line, const DateInterva
   ASSIGN_OR_RETURN(const int exponent, CurrencyExponent(original.row.currency));
   Item item;
   item.item_id = *line.item_id;
-  CoverageUpdate update{state->second.account_id, item.item_id, state->second.version, {}, {}};
+  CoverageUpdate update{state->second.account_id(), item.item_id, state->second.version(), {}, {}};
   ItemBill bill;
-  for (const Piece& piece : state->second.pieces) {
+  for (const Piece& piece : state->second.Pieces()) {
     const DateInterval common = piece.days.Intersect(days);
     if (piece.line_id != line.line_id || common.empty()) {
       bill.pieces.push_back(piece);

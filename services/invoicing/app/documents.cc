@@ -286,7 +286,7 @@ absl::StatusOr<pb::ListCoverageResponse> InvoicingApp::ListCoverage(
   ASSIGN_OR_RETURN(const CoverageMap coverage, LoadCoverage(tx, {account}));
   pb::ListCoverageResponse response;
   for (const auto& [item, state] : coverage) {
-    const DateSet covered = CoveredDays(state.pieces);
+    const DateSet& covered = state.covered();
     DateSet gaps;
     if (!covered.empty()) {
       gaps.Add({covered.intervals().front().start, covered.intervals().back().end});

@@ -156,7 +156,7 @@ absl::Status SaveLogos(db::Tx& tx, const std::vector<Draft>& drafts) {
 }  // namespace
 
 absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
-  std::vector<CoverageUpdate> coverage;
+  std::vector<const CoverageUpdate*> coverage;
   std::vector<Replacing> replacing;
   db::CopyBuffer<DocumentRow> documents;
   db::CopyBuffer<LineRow> lines;
@@ -165,7 +165,7 @@ absl::Status SaveDrafts(db::Tx& tx, const std::vector<Draft>& drafts) {
   std::vector<Uuid> charges;
   std::vector<Uuid> charge_documents;
   for (const Draft& draft : drafts) {
-    coverage.insert(coverage.end(), draft.coverage.begin(), draft.coverage.end());
+    for (const CoverageUpdate& update : draft.coverage) coverage.push_back(&update);
     if (!draft.document.has_value()) continue;
     documents.Add(*draft.document);
     replacing.push_back({draft.document->document_id, &draft.coverage});

@@ -64,7 +64,9 @@ absl::StatusOr<pb::Document> InvoicingApp::VoidDocument(const rpc::Context& cont
                          LoadLinks(tx, whole.row.account_id, whole.row.document_id));
         ASSIGN_OR_RETURN(const std::vector<CoverageUpdate> updates,
                          TakeBack(tx, links.accounts, links.documents));
-        RETURN_IF_ERROR(SaveCoverage(tx, updates));
+        std::vector<const CoverageUpdate*> saved;
+        for (const CoverageUpdate& update : updates) saved.push_back(&update);
+        RETURN_IF_ERROR(SaveCoverage(tx, saved));
         for (const Uuid& document : links.documents) {
           ASSIGN_OR_RETURN(const Whole one, FindWhole(tx, document.ToText("doc")));
           RETURN_IF_ERROR(CheckDraft(one));

@@ -8,6 +8,7 @@
 #include "services/invoicing/domain/discounts.h"
 #include "services/invoicing/domain/pieces.h"
 #include "services/invoicing/domain/schedule.h"
+#include "services/invoicing/domain/settled.h"
 
 namespace broadbill::invoicing {
 namespace {
@@ -129,7 +130,10 @@ absl::StatusOr<ItemBill> BillOne(const Item& item, const AccountTerms& terms,
     RETURN_IF_ERROR(Differ(item, terms.exponent, group.before, group.now, out));
   }
   for (const Segment& segment : item.segments) out.now = out.now || segment.terms.bill_changes_now;
-  if (!out.changed) return out;
+  if (!out.changed) {
+    out.pieces = covered;
+    return out;
+  }
   // In order of days; lines keep pointing at their pieces.
   std::vector<size_t> order(out.pieces.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -159,20 +163,22 @@ DateSet CoveredDays(const std::vector<Piece>& pieces) {
 
 absl::StatusOr<std::vector<ItemBill>> BillAccount(
     const std::vector<Item>& items, const AccountTerms& terms,
-    const std::vector<const std::vector<Piece>*>& covered, CivilDay as_of) {
+    const std::vector<const std::vector<Piece>*>& covered, CivilDay as_of,
+    const std::vector<CivilDay>& from) {
   std::vector<std::vector<Stretch>> stretches;
   std::vector<std::vector<Wanted>> wanted;
   for (const Item& item : items) stretches.push_back(Stretches(item, terms.exponent));
   for (size_t i = 0; i < items.size(); ++i) {
-    ASSIGN_OR_RETURN(
-        auto pieces,
-        WantedPieces(items[i], stretches[i], Eras(items[i], terms.schedules), as_of, terms.ahead));
+    const Horizon horizon{from.empty() ? CivilDay::min() : from[i], as_of, terms.ahead};
+    ASSIGN_OR_RETURN(auto pieces, WantedPieces(items[i], stretches[i],
+                                               Eras(items[i], terms.schedules), horizon));
     wanted.push_back(std::move(pieces));
   }
   RETURN_IF_ERROR(ApplyDiscounts(terms.discounts, terms.exponent, stretches, wanted));
   std::vector<ItemBill> out;
   for (size_t i = 0; i < items.size(); ++i) {
     ASSIGN_OR_RETURN(ItemBill bill, BillOne(items[i], terms, *covered[i], wanted[i], as_of));
+    bill.settled_through = SettledThrough(wanted[i], from.empty() ? CivilDay::min() : from[i]);
     out.push_back(std::move(bill));
   }
   return out;

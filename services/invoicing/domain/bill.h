@@ -156,6 +156,12 @@ struct Line {
   int piece = -1;                 // index of the new piece it pays for
 };
 
+// Up to which day an item's pieces are settled, and by what (domain/settled.h).
+struct Settled {
+  uint64_t basis = 0;  // 0: nothing is
+  CivilDay through = CivilDay::min();
+};
+
 struct ItemBill {
   std::vector<Line> lines;
   std::vector<Piece> pieces;    // the item's state after these lines
@@ -164,6 +170,8 @@ struct ItemBill {
   bool fresh = false;           // a period without any coverage became due
   bool now = false;             // a correction may not wait for the next cycle invoice
   DateSet late;                 // days charged although later ones were covered before
+  // The first day that a later run must look at, while the terms stay as they are.
+  std::optional<CivilDay> settled_through;
 };
 
 // What an account is billed by, apart from its items.
@@ -175,10 +183,13 @@ struct AccountTerms {
 };
 
 // Bills the items of one account as of a date; `covered` holds the state of each item, in order.
-// OUT_OF_RANGE when an amount cannot be computed exactly.
+// `from`, unless empty: for each item the day before which it is settled; `covered` then holds the
+// pieces from that day on only, and so does the result. OUT_OF_RANGE when an amount cannot be
+// computed exactly.
 absl::StatusOr<std::vector<ItemBill>> BillAccount(
     const std::vector<Item>& items, const AccountTerms& terms,
-    const std::vector<const std::vector<Piece>*>& covered, CivilDay as_of);
+    const std::vector<const std::vector<Piece>*>& covered, CivilDay as_of,
+    const std::vector<CivilDay>& from = {});
 
 // The same for one item of an account without discounts of its own.
 absl::StatusOr<ItemBill> BillItem(const Item& item, const Schedules& schedules,

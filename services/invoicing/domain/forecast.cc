@@ -43,7 +43,8 @@ absl::StatusOr<int64_t> RecurringForecast(const std::vector<Item>& items, const 
   for (size_t i = 0; i < now.size(); ++i) {
     stretches.push_back(Stretches(now[i], terms.exponent));
     const std::vector<Era> eras = Eras(items[i], terms.schedules);
-    ASSIGN_OR_RETURN(auto pieces, WantedPieces(now[i], stretches.back(), eras, as_of, terms.ahead));
+    const Horizon horizon{CivilDay::min(), as_of, terms.ahead};
+    ASSIGN_OR_RETURN(auto pieces, WantedPieces(now[i], stretches.back(), eras, horizon));
     wanted.push_back(std::move(pieces));
   }
   RETURN_IF_ERROR(ApplyDiscounts(terms.discounts, terms.exponent, stretches, wanted));

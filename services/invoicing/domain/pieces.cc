@@ -142,16 +142,17 @@ std::vector<Stretch> Stretches(const Item& item, int exponent) {
 
 absl::StatusOr<std::vector<Wanted>> WantedPieces(const Item& item,
                                                  const std::vector<Stretch>& stretches,
-                                                 const std::vector<Era>& eras, CivilDay as_of,
-                                                 int ahead) {
+                                                 const std::vector<Era>& eras,
+                                                 const Horizon& horizon) {
   std::vector<Wanted> out;
-  const CivilDay horizon = as_of + ahead + 1;
+  const CivilDay begun = horizon.as_of + horizon.ahead + 1;
   const auto with_stub = DueWithStub(item, eras);
   for (const Era& era : eras) {
-    DateInterval looked{era.days.start, std::min(era.days.end, horizon)};
+    DateInterval looked{era.days.start, std::min(era.days.end, begun)};
     const bool stub_due =
         with_stub.has_value() && era.days.start == eras.front().days.start && !looked.empty();
     if (stub_due) looked.end = std::min(era.days.end, std::max(looked.end, *with_stub + 1));
+    looked.start = std::max(looked.start, horizon.from);
     for (const DateInterval& base : era.schedule.Overlapping(looked)) {
       const DateInterval window = base.Intersect(era.days);
       for (size_t i = 0; i < stretches.size(); ++i) {
@@ -162,8 +163,8 @@ absl::StatusOr<std::vector<Wanted>> WantedPieces(const Item& item,
         }
         if (days.empty() || stretch.stopped) continue;
         const bool due = stretch.terms->arrears
-                             ? window.end <= as_of
-                             : window.start < horizon || (stub_due && window.start == *with_stub);
+                             ? window.end <= horizon.as_of
+                             : window.start < begun || (stub_due && window.start == *with_stub);
         Wanted piece;
         piece.item = &item;
         piece.stretch = &stretch;

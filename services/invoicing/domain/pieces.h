@@ -55,12 +55,20 @@ absl::StatusOr<int64_t> Worth(const Fraction& full, const Fraction& from, const 
 
 std::vector<Stretch> Stretches(const Item& item, int exponent);
 
-// All pieces of periods that have begun `ahead` days after the as-of date (or are due with the stub
-// before them), in order; those in arrears of a period that has not ended are not due.
+// The part of an item's life that is looked at.
+struct Horizon {
+  CivilDay from;  // no period lies over it
+  CivilDay as_of;
+  int ahead = 0;
+};
+
+// All pieces of periods from the first day on that have begun `ahead` days after the as-of date (or
+// are due with the stub before them), in order; those in arrears of a period that has not ended are
+// not due.
 absl::StatusOr<std::vector<Wanted>> WantedPieces(const Item& item,
                                                  const std::vector<Stretch>& stretches,
-                                                 const std::vector<Era>& eras, CivilDay as_of,
-                                                 int ahead);
+                                                 const std::vector<Era>& eras,
+                                                 const Horizon& horizon);
 
 Piece ToPiece(const Wanted& wanted);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "services/invoicing/domain/bill.h"
+#include "services/invoicing/domain/test_settled.h"
 
 namespace broadbill::invoicing {
 
@@ -72,10 +73,15 @@ class TestLedger {
     if (pieces.size() < items.size()) pieces.resize(items.size());
     auto bills = BillAccount(items, terms_, States(), as_of);
     Must(bills.ok(), "it cannot be billed");
+    Must(settled_.Compare(items, terms_, States(), as_of, *bills).empty(),
+         "the same when settled periods are left out");
+    settled_.Keep(items, terms_, *bills);
     std::string out;
     for (size_t i = 0; i < items.size(); ++i) out += Keep((*bills)[i], pieces[i]);
     const auto again = BillAccount(items, terms_, States(), as_of);
     Must(again.ok(), "it cannot be billed again");
+    Must(settled_.Compare(items, terms_, States(), as_of, *again).empty(),
+         "again the same when settled periods are left out");
     for (const ItemBill& bill : *again) {
       Must(bill.lines.empty() && !bill.changed, "a second run bills nothing");
     }
@@ -134,6 +140,7 @@ class TestLedger {
   }
 
   AccountTerms terms_;
+  SettledCheck settled_;
   uint32_t made_ = 0;
   std::map<Uuid, Uuid> heads_;
   std::map<Uuid, int64_t> left_;
