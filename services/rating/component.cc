@@ -16,6 +16,7 @@ absl::Status Register(rpc::Host& host) {
       .Unary("ImportDeck", app, &RatingApp::ImportDeck)
       .Unary("IngestEvents", app, &RatingApp::IngestEvents)
       .Unary("RetryWaitingRecords", app, &RatingApp::RetryWaitingRecords)
+      .Unary("RerateCalls", app, &RatingApp::RerateCalls)
       .Unary("ListDecks", app, &RatingApp::ListDecks)
       .Unary("ListRates", app, &RatingApp::ListRates)
       .Unary("QuoteCall", app, &RatingApp::QuoteCall)

@@ -12,6 +12,7 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/ingest.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/rerate.h"
 
 namespace broadbill::rating {
 namespace {
@@ -278,6 +279,38 @@ absl::Status SaveDeck(db::Tx& tx, const pb::ImportDeckRequest& request, const De
   return db::Copy(tx, change.written);
 }
 
+// Calls that rates which came, went or changed can touch are priced anew: of their prefixes, from
+// their first day on. Other windows touch all calls.
+absl::Status RerateTouched(db::Tx& tx, const std::string& deck, const DeckChange& change,
+                           bool times, ImportResult& result) {
+  RerateScope scope{deck};
+  if (!times) {
+    CivilDay first = CivilDay::max();
+    for (const auto* rows : {&change.written, &change.erased}) {
+      for (const DeckRateRow& row : *rows) {
+        scope.prefixes.insert(row.prefix);
+        first = std::min(first, row.valid_from);
+      }
+    }
+    // The day begins at most 14 hours earlier somewhere.
+    if (first != CivilDay::min()) {
+      scope.start = absl::FromCivil(first, absl::UTCTimeZone()) - absl::Hours(14);
+    }
+  }
+  ASSIGN_OR_RETURN(const Rerated done, RerateCalls(tx, scope));
+  convert::AddCount("calls rated again", done.changed, result);
+  if (done.without_rate > 0) {
+    convert::AddCount("calls without a rate now, as they were", done.without_rate, result);
+  }
+  for (const auto& [currency, micros] : done.difference) {
+    result.add_differences(
+        absl::StrCat(done.changed, " calls rated again: ",
+                     Decimal::FromScaled(Int128{micros} * (Decimal::kScale / 1000000)).ToString(),
+                     " ", currency));
+  }
+  return absl::OkStatus();
+}
+
 // The deck's own row as it will be. Windows are kept as they are written out, so that two ways to
 // write the same are no difference.
 absl::StatusOr<DeckRow> DeckAfter(db::Pool& pool, const pb::ImportDeckRequest& request) {
@@ -397,6 +430,7 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
           // Calls that waited for a rate get another try.
           Ingest ingest(tx, clock_.Now(), "retry");
           RETURN_IF_ERROR(ingest.Retry({"NO_RATE", "NO_DECK"}, {}));
+          RETURN_IF_ERROR(RerateTouched(tx, request.deck_code(), change, times, result));
         }
         int64_t applied = 0;
         for (const DeckRateRow& row : change.written) {

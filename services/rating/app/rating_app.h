@@ -49,6 +49,10 @@ class RatingApp {
   absl::StatusOr<pb::SimulateCallResponse> SimulateCall(const rpc::Context&,
                                                         const pb::SimulateCallRequest&);
 
+  // rerate.cc
+  absl::StatusOr<pb::RerateCallsResponse> RerateCalls(const rpc::Context&,
+                                                      const pb::RerateCallsRequest&);
+
   // period_usage.cc
   absl::StatusOr<pb::BatchGetPeriodUsageResponse> BatchGetPeriodUsage(
       const rpc::Context&, const pb::BatchGetPeriodUsageRequest&);

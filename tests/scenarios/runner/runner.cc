@@ -525,14 +525,19 @@ class Scenario {
         .status();
   }
 
-  // void A1: its draft of the last run
+  // void A1 [credit-note]: its draft of the last run, or the one of the last `credit … draft`
   absl::Status Void(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
     ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
-    const invoicing::Document* document = DocumentOf(account);
-    if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no draft");
     invoicing::VoidDocumentRequest request;
-    request.set_document_id(document->document_id());
+    if (r.Take("credit-note")) {
+      ASSIGN_OR_RETURN(const std::string note, Id(credit_drafts_, account, "credit note of"));
+      request.set_document_id(note);
+    } else {
+      const invoicing::Document* document = DocumentOf(account);
+      if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no draft");
+      request.set_document_id(document->document_id());
+    }
     request.set_reason("scenario");
     return world_
         .Call<invoicing::Document>("broadbill.invoicing.v1.Invoicing/VoidDocument", request)
@@ -580,6 +585,7 @@ class Scenario {
     }
     const auto made = world_.Call<invoicing::Document>(
         "broadbill.invoicing.v1.Invoicing/CreateCreditNote", request);
+    if (made.ok() && !request.post()) credit_drafts_[account] = made->document_id();
     if (made.ok() != refused) return absl::OkStatus();
     return refused ? InvalidArgumentError("CREDIT", "it was not refused") : made.status();
   }
@@ -1327,6 +1333,7 @@ class Scenario {
   World world_;
   std::map<std::string, std::string> currencies_;  // by account name
   invoicing::BillRun run_;
+  std::map<std::string, std::string> credit_drafts_;  // by account
   std::vector<invoicing::Document> documents_;
   std::set<std::string> seen_lines_;
   payments::RunCollectionsResponse collected_;
