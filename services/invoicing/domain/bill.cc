@@ -55,10 +55,38 @@ void Sort(std::vector<Group>& groups) {
   });
 }
 
+// Which wanted pieces are billed now: those that are due, and what is left of days billed before
+// they were due (a final bill in arrears, whose cancellation was taken back) when some of them are
+// no longer wanted.
+std::vector<bool> BilledNow(const std::vector<Piece>& covered, const std::vector<Wanted>& wanted) {
+  std::vector<bool> out;
+  for (const Wanted& piece : wanted) out.push_back(piece.due);
+  if (std::find(out.begin(), out.end(), false) == out.end()) return out;
+  for (const Piece& old : covered) {
+    DateSet now;
+    bool waits = false;
+    const auto same = [&](const Wanted& piece) {
+      return piece.base == old.base && piece.stretch->key == old.terms_key;
+    };
+    for (const Wanted& piece : wanted) {
+      if (!same(piece)) continue;
+      now.Add(piece.days);
+      waits = waits || !piece.due;
+    }
+    const bool shrinks =
+        waits && now.days() < old.days.days() && now.Intersect(old.days).days() == now.days();
+    for (size_t i = 0; shrinks && i < wanted.size(); ++i) {
+      if (same(wanted[i])) out[i] = true;
+    }
+  }
+  return out;
+}
+
 // Sorts out what stays as it is; the rest is compared in groups.
 std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
                            const std::vector<Wanted>& wanted, CivilDay last_start, ItemBill& out) {
   std::vector<Group> groups;
+  const std::vector<bool> billed = BilledNow(covered, wanted);
   const CivilDay end = item.segments.empty() ? CivilDay::min() : item.segments.back().days.end;
   const auto drop = [&](const Piece& piece) {
     // What is covered beyond the horizon (by a run of a later date) stays as it is unless the item
@@ -66,10 +94,13 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
     const auto same = std::find_if(wanted.begin(), wanted.end(), [&](const Wanted& one) {
       return one.base == piece.base && one.stretch->key == piece.terms_key;
     });
-    const bool beyond = same == wanted.end() ? piece.base.start > last_start : !same->due;
+    const auto is_billed = [&](const Wanted& one) {
+      return billed[static_cast<size_t>(&one - wanted.data())];
+    };
+    const bool beyond = same == wanted.end() ? piece.base.start > last_start : !is_billed(*same);
     // A new schedule may have put another period over it.
     const bool taken = std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& one) {
-      return one.due && !one.days.Intersect(piece.days).empty();
+      return is_billed(one) && !one.days.Intersect(piece.days).empty();
     });
     if (beyond && !taken && piece.days.end <= end) {
       out.pieces.push_back(piece);
@@ -77,12 +108,12 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
       GroupOf(piece.base, piece.terms_key, groups).before.push_back(piece);
     }
   };
-  const auto want = [&](const Wanted& piece) {
-    if (piece.due) {
-      Group& group = GroupOf(piece.base, piece.stretch->key, groups);
-      group.window = piece.window;
-      group.now.push_back(ToPiece(piece));
-    }
+  const auto want = [&](size_t at) {
+    if (!billed[at]) return;
+    const Wanted& piece = wanted[at];
+    Group& group = GroupOf(piece.base, piece.stretch->key, groups);
+    group.window = piece.window;
+    group.now.push_back(ToPiece(piece));
   };
   size_t i = 0;
   size_t j = 0;
@@ -91,13 +122,13 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
         (i < covered.size() && covered[i].days.start < wanted[j].days.start)) {
       drop(covered[i++]);
     } else if (i == covered.size() || wanted[j].days.start < covered[i].days.start) {
-      want(wanted[j++]);
-    } else if (wanted[j].due && IsSame(covered[i], wanted[j])) {
+      want(j++);
+    } else if (billed[j] && IsSame(covered[i], wanted[j])) {
       out.pieces.push_back(covered[i++]);
       ++j;
     } else {
       drop(covered[i++]);
-      want(wanted[j++]);
+      want(j++);
     }
   }
   Sort(groups);

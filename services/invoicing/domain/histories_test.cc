@@ -54,6 +54,22 @@ TEST_CASE("a plan in arrears whose period begins with a billed one of the old pl
   CHECK(ledger.total == straight.total);
 }
 
+TEST_CASE(
+    "a final bill in arrears of a cancellation that was taken back: days not served come back") {
+  Terms yearly = Every("365", {12, 0}, true);
+  yearly.suspension = SuspensionMode::kStop;
+  TestLedger ledger;
+  ledger.Run(Make({{{D("2026-01-01"), D("2026-11-12")}, Cause::kStart, false, yearly}}),
+             "2026-11-17");
+  CHECK(ledger.total == 31500);
+  // It goes on, but was suspended since June: the year is not due yet, what was billed too much is.
+  const Item suspended = Make({{{D("2026-01-01"), D("2026-06-02")}, Cause::kStart, false, yearly},
+                               {{D("2026-06-02"), kOpen}, Cause::kSuspend, true, yearly}});
+  CHECK(ledger.Run(suspended, "2026-12-29") == "2026-06-02..2026-11-12 -16300\n");
+  CHECK(ledger.Run(suspended, "2027-01-01").empty());
+  CHECK(ledger.total == 15200);
+}
+
 TEST_CASE("days counted in two ways at both ends are never worth less than nothing") {
   Terms terms = Price("599.88");
   terms.start = terms.quantity_change = Proration::kThirtyDay;
