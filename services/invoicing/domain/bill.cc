@@ -55,38 +55,59 @@ void Sort(std::vector<Group>& groups) {
   });
 }
 
-// Which wanted pieces are billed now: those that are due, and what is left of days billed before
-// they were due (a final bill in arrears, whose cancellation was taken back) when some of them are
-// no longer wanted.
-std::vector<bool> BilledNow(const std::vector<Piece>& covered, const std::vector<Wanted>& wanted) {
-  std::vector<bool> out;
-  for (const Wanted& piece : wanted) out.push_back(piece.due);
-  if (std::find(out.begin(), out.end(), false) == out.end()) return out;
-  for (const Piece& old : covered) {
-    DateSet now;
-    bool waits = false;
-    const auto same = [&](const Wanted& piece) {
-      return piece.base == old.base && piece.stretch->key == old.terms_key;
-    };
+// Days that were billed before they are due again (a final bill in arrears whose cancellation was
+// taken back, a run of a later date), by period and terms.
+class Early {
+ public:
+  Early(const std::vector<Piece>& covered, const std::vector<Wanted>& wanted) {
     for (const Wanted& piece : wanted) {
-      if (!same(piece)) continue;
-      now.Add(piece.days);
-      waits = waits || !piece.due;
+      if (!piece.due) Find(piece.base, piece.stretch->key, true)->wanted.Add(piece.days);
     }
-    const bool shrinks =
-        waits && now.days() < old.days.days() && now.Intersect(old.days).days() == now.days();
-    for (size_t i = 0; shrinks && i < wanted.size(); ++i) {
-      if (same(wanted[i])) out[i] = true;
+    for (const Piece& piece : covered) {
+      if (Days* days = Find(piece.base, piece.terms_key, false)) days->covered.Add(piece.days);
+    }
+    for (Days& days : all_) {
+      DateSet surplus = days.covered;
+      for (const DateInterval& one : days.wanted.intervals()) surplus.Subtract(one);
+      days.surplus = !surplus.empty();
     }
   }
-  return out;
-}
+
+  // The covered days of a period and terms of which some are no longer wanted; nullptr: none are
+  // too many, so they stay as they are until they are due.
+  const DateSet* Surplus(const DateInterval& base, uint64_t key) const {
+    for (const Days& days : all_) {
+      if (days.base == base && days.key == key) return days.surplus ? &days.covered : nullptr;
+    }
+    return nullptr;
+  }
+
+ private:
+  struct Days {
+    DateInterval base;
+    uint64_t key = 0;
+    DateSet covered, wanted;
+    bool surplus = false;
+  };
+
+  Days* Find(const DateInterval& base, uint64_t key, bool make) {
+    for (Days& days : all_) {
+      if (days.base == base && days.key == key) return &days;
+    }
+    if (!make) return nullptr;
+    all_.push_back({base, key, {}, {}, false});
+    return &all_.back();
+  }
+
+  std::vector<Days> all_;
+};
 
 // Sorts out what stays as it is; the rest is compared in groups.
-std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
-                           const std::vector<Wanted>& wanted, CivilDay last_start, ItemBill& out) {
+absl::StatusOr<std::vector<Group>> Changed(const Item& item, const std::vector<Piece>& covered,
+                                           const std::vector<Wanted>& wanted, CivilDay last_start,
+                                           ItemBill& out) {
   std::vector<Group> groups;
-  const std::vector<bool> billed = BilledNow(covered, wanted);
+  const Early early(covered, wanted);
   const CivilDay end = item.segments.empty() ? CivilDay::min() : item.segments.back().days.end;
   const auto drop = [&](const Piece& piece) {
     // What is covered beyond the horizon (by a run of a later date) stays as it is unless the item
@@ -94,13 +115,12 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
     const auto same = std::find_if(wanted.begin(), wanted.end(), [&](const Wanted& one) {
       return one.base == piece.base && one.stretch->key == piece.terms_key;
     });
-    const auto is_billed = [&](const Wanted& one) {
-      return billed[static_cast<size_t>(&one - wanted.data())];
-    };
-    const bool beyond = same == wanted.end() ? piece.base.start > last_start : !is_billed(*same);
+    const bool beyond = same == wanted.end()
+                            ? piece.base.start > last_start
+                            : !same->due && early.Surplus(piece.base, piece.terms_key) == nullptr;
     // A new schedule may have put another period over it.
     const bool taken = std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& one) {
-      return is_billed(one) && !one.days.Intersect(piece.days).empty();
+      return one.due && !one.days.Intersect(piece.days).empty();
     });
     if (beyond && !taken && piece.days.end <= end) {
       out.pieces.push_back(piece);
@@ -108,12 +128,22 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
       GroupOf(piece.base, piece.terms_key, groups).before.push_back(piece);
     }
   };
-  const auto want = [&](size_t at) {
-    if (!billed[at]) return;
-    const Wanted& piece = wanted[at];
+  const auto want = [&](const Wanted& piece) -> absl::Status {
+    const DateSet* covered_early = early.Surplus(piece.base, piece.stretch->key);
+    if (!piece.due && covered_early == nullptr) return absl::OkStatus();
     Group& group = GroupOf(piece.base, piece.stretch->key, groups);
     group.window = piece.window;
-    group.now.push_back(ToPiece(piece));
+    if (piece.due) {
+      group.now.push_back(ToPiece(piece));
+      return absl::OkStatus();
+    }
+    // Not due: of the days that are billed already those stay that are still wanted.
+    const DateSet kept = covered_early->Intersect(piece.days);
+    for (const DateInterval& days : kept.intervals()) {
+      ASSIGN_OR_RETURN(Piece part, PartOf(ToPiece(piece), days));
+      group.now.push_back(std::move(part));
+    }
+    return absl::OkStatus();
   };
   size_t i = 0;
   size_t j = 0;
@@ -122,13 +152,13 @@ std::vector<Group> Changed(const Item& item, const std::vector<Piece>& covered,
         (i < covered.size() && covered[i].days.start < wanted[j].days.start)) {
       drop(covered[i++]);
     } else if (i == covered.size() || wanted[j].days.start < covered[i].days.start) {
-      want(j++);
-    } else if (billed[j] && IsSame(covered[i], wanted[j])) {
+      RETURN_IF_ERROR(want(wanted[j++]));
+    } else if (wanted[j].due && IsSame(covered[i], wanted[j])) {
       out.pieces.push_back(covered[i++]);
       ++j;
     } else {
       drop(covered[i++]);
-      want(j++);
+      RETURN_IF_ERROR(want(wanted[j++]));
     }
   }
   Sort(groups);
@@ -149,7 +179,9 @@ absl::StatusOr<ItemBill> BillOne(const Item& item, const AccountTerms& terms,
                                  const std::vector<Wanted>& wanted, CivilDay as_of) {
   ItemBill out;
   const DateSet had = CoveredDays(covered);
-  for (Group& group : Changed(item, covered, wanted, as_of + terms.ahead, out)) {
+  ASSIGN_OR_RETURN(std::vector<Group> groups,
+                   Changed(item, covered, wanted, as_of + terms.ahead, out));
+  for (Group& group : groups) {
     if (SameValue(group.before, group.now)) {
       out.pieces.insert(out.pieces.end(), group.before.begin(), group.before.end());
       continue;

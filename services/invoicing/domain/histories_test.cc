@@ -70,6 +70,22 @@ TEST_CASE(
   CHECK(ledger.total == 15200);
 }
 
+TEST_CASE("what is left of days billed before they are due stays, once, until it is due") {
+  Terms yearly = Every("365", {12, 0}, true);
+  yearly.suspension = SuspensionMode::kStop;
+  TestLedger ledger;
+  ledger.Run(Make({{{D("2026-01-01"), D("2026-07-01")}, Cause::kStart, false, yearly}}),
+             "2026-07-01");
+  // Suspended from April to September, and not cancelled: April to June come back, January to March
+  // stay; what follows September is billed when the year is due.
+  const Item resumed = Make({{{D("2026-01-01"), D("2026-04-01")}, Cause::kStart, false, yearly},
+                             {{D("2026-04-01"), D("2026-09-01")}, Cause::kSuspend, true, yearly},
+                             {{D("2026-09-01"), kOpen}, Cause::kResume, false, yearly}});
+  CHECK(ledger.Run(resumed, "2026-12-01") == "2026-04-01..2026-07-01 -9100\n");
+  CHECK(ledger.Run(resumed, "2027-01-01") == "2026-09-01..2027-01-01 12200\n");
+  CHECK(ledger.total == 36500 - 15300);
+}
+
 TEST_CASE("days counted in two ways at both ends are never worth less than nothing") {
   Terms terms = Price("599.88");
   terms.start = terms.quantity_change = Proration::kThirtyDay;
