@@ -38,17 +38,20 @@ absl::StatusOr<std::vector<ContactRow>> ContactsOf(db::Tx& tx, const Uuid& accou
   return db::Select<ContactRow>(tx, "WHERE account_id = $1 ORDER BY contact_id", account_id);
 }
 
-// Document numbers are unique in the installation, so no two companies may put the same before
-// them.
-absl::Status CheckPrefix(db::Tx& tx, const Uuid& company_id, const std::string& prefix) {
-  ASSIGN_OR_RETURN(const db::Result taken,
-                   tx.Exec("SELECT code FROM company WHERE company_id <> $1 AND "
-                           "coalesce(body ->> 'numberPrefix', '') = $2 LIMIT 1",
-                           company_id, prefix));
-  if (taken.empty()) return absl::OkStatus();
+// Document numbers are unique in the installation and never change, so what a company once put
+// before them is its own for ever.
+absl::Status TakePrefix(db::Tx& tx, const Uuid& company_id, const std::string& prefix) {
+  RETURN_IF_ERROR(tx.Exec("INSERT INTO company_prefix VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                          prefix, company_id)
+                      .status());
+  ASSIGN_OR_RETURN(const db::Result owner,
+                   tx.Exec("SELECT c.code FROM company_prefix p JOIN company c USING (company_id) "
+                           "WHERE p.prefix = $1 AND p.company_id <> $2",
+                           prefix, company_id));
+  if (owner.empty()) return absl::OkStatus();
   Violations violations;
   violations.Add("company.number_prefix",
-                 "is that of the company " + taken.Get<std::string>(0, 0) + " already");
+                 "is or was that of the company " + owner.Get<std::string>(0, 0) + " already");
   return violations.ToStatus();
 }
 
@@ -65,7 +68,8 @@ absl::Status AccountsApp::EnsureDefaultCompany() {
   company.set_logo_color("#0b5c7a");
   return db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
     const CompanyRow row{Uuid::Make(clock_.Now()), "default", 1, {Json(company)}};
-    return db::InsertOne(tx, row, "ON CONFLICT DO NOTHING").status();
+    ASSIGN_OR_RETURN(const int64_t fresh, db::InsertOne(tx, row, "ON CONFLICT DO NOTHING"));
+    return fresh == 0 ? absl::OkStatus() : TakePrefix(tx, row.company_id, "");
   });
 }
 
@@ -138,8 +142,8 @@ absl::StatusOr<pb::Company> AccountsApp::CreateCompany(const rpc::Context& conte
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events& events) -> absl::StatusOr<pb::Company> {
         const CompanyRow row{Uuid::Make(clock_.Now()), company.code(), 1, {Json(company)}};
-        RETURN_IF_ERROR(CheckPrefix(tx, row.company_id, company.number_prefix()));
         RETURN_IF_ERROR(db::InsertOne(tx, row).status());
+        RETURN_IF_ERROR(TakePrefix(tx, row.company_id, company.number_prefix()));
         AddCompanyEvent(row, clock_.Now(), events);
         return ToProto(row);
       });
@@ -173,7 +177,7 @@ absl::StatusOr<pb::Company> AccountsApp::UpdateCompany(const rpc::Context& conte
         Violations violations;
         CheckCompany(company, violations);
         RETURN_IF_ERROR(violations.ToStatus());
-        RETURN_IF_ERROR(CheckPrefix(tx, row.company_id, company.number_prefix()));
+        RETURN_IF_ERROR(TakePrefix(tx, row.company_id, company.number_prefix()));
         row.body.text = Json(company);
         ++row.version;
         RETURN_IF_ERROR(tx.Exec("UPDATE company SET body = $2, version = $3 WHERE company_id = $1",

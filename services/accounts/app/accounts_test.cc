@@ -155,6 +155,14 @@ TEST_CASE("no two companies put the same before their numbers") {
   CHECK(Why(f.app.UpdateCompany(f.context, change)) == "INVALID_FIELD company.number_prefix");
   change.mutable_company()->set_number_prefix("N-");
   CHECK(f.app.UpdateCompany(f.context, change).ok());
+
+  // Its documents keep the prefix that it had: nobody else may have it, it may have it again.
+  change.mutable_company()->set_number_prefix("NN-");
+  CHECK(f.app.UpdateCompany(f.context, change).ok());
+  CHECK(Why(create("west", "N-")) == "INVALID_FIELD company.number_prefix");
+  CHECK(create("west", "W-").ok());
+  change.mutable_company()->set_number_prefix("N-");
+  CHECK(f.app.UpdateCompany(f.context, change).ok());
 }
 
 TEST_CASE("what a plan may promise") {

@@ -5,6 +5,7 @@
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/rendering.h"
+#include "services/invoicing/app/run_view.h"
 #include "services/invoicing/app/whole.h"
 #include "services/invoicing/domain/explain.h"
 
@@ -251,6 +252,34 @@ absl::StatusOr<pb::LineExplanation> InvoicingApp::ExplainLine(
   return NotFoundError("LINE_NOT_FOUND", "the document has no such line");
 }
 
+namespace {
+
+// Before a run's draft is posted by itself: the run's poster must not have it in hand. What waited
+// is approved by that, and counts in the run's totals from now on.
+absl::Status LeaveRun(db::Tx& tx, const DocumentRow& document) {
+  if (!document.run_id.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const RunRow run, LockRun(tx, document.run_id->ToText("run")));
+  if (!document.held) {
+    const bool ended = run.state == pb::BillRun::DRAFTED || run.state == pb::BillRun::DONE ||
+                       run.state == pb::BillRun::CANCELLED;
+    if (ended) return absl::OkStatus();
+    return FailedPreconditionError("BILL_RUN_STATE", "the draft's bill run is at work");
+  }
+  RETURN_IF_ERROR(tx.Exec("UPDATE document SET held = false WHERE account_id = $1 AND "
+                          "document_id = $2",
+                          document.account_id, document.document_id)
+                      .status());
+  RETURN_IF_ERROR(tx.Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND "
+                          "account_id = $2 AND document_id = $3",
+                          run.run_id, document.account_id, document.document_id)
+                      .status());
+  Totals totals;
+  totals.Add(document);
+  return totals.Write(tx, run.run_id, run.chunks);
+}
+
+}  // namespace
+
 absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& context,
                                                         const pb::PostDocumentRequest& request) {
   Violations violations;
@@ -268,6 +297,7 @@ absl::StatusOr<pb::Document> InvoicingApp::PostDocument(const rpc::Context& cont
             given.value_or(std::max(whole.row.as_of, DateIn(clock_.Now(), absl::UTCTimeZone())));
         const PostingDate rule = given ? PostingDate::kExact : PostingDate::kEarliest;
         posted.clear();
+        RETURN_IF_ERROR(LeaveRun(tx, whole.row));
         RETURN_IF_ERROR(PostDocuments(tx, {whole.row}, date, rule, clock_.Now(), posted));
         pb::Event event;
         event.ParseFromString(posted.front().body);

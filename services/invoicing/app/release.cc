@@ -4,6 +4,7 @@
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/invoicing/app/invoicing_app.h"
+#include "services/invoicing/app/run_view.h"
 
 namespace broadbill::invoicing {
 
@@ -54,6 +55,9 @@ absl::StatusOr<bool> InvoicingApp::ReleaseHeld(const RunRow& run, const Uuid& ac
         tx.Exec("UPDATE run_exception SET state = 2 WHERE run_id = $1 AND account_id = $2",
                 run.run_id, account_id)
             .status());
+    Totals totals;
+    for (const DocumentRow& document : held) totals.Add(document);
+    RETURN_IF_ERROR(totals.Write(tx, run.run_id, run.chunks));
     // Posted on its own date, with its service periods kept.
     const CivilDay date = std::max(run.as_of, DateIn(clock_.Now(), absl::UTCTimeZone()));
     std::vector<db::FeedEvent> events;

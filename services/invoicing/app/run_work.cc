@@ -183,6 +183,8 @@ absl::StatusOr<std::vector<Ready>> InvoicingApp::ToPost(db::Tx& tx, const RunRow
                      db::Select<DocumentRow>(tx,
                                              "WHERE run_id = $1 AND chunk = $2 AND NOT held AND "
                                              "document_id NOT IN (SELECT document_id FROM voiding) "
+                                             "AND NOT EXISTS (SELECT 1 FROM posting p WHERE "
+                                             "p.document_id = document.document_id) "
                                              "ORDER BY account_id, document_id",
                                              run.run_id, chunk));
     return ReadBack(tx, documents, clock_.Now());

@@ -301,8 +301,17 @@ absl::Status InvoicingApp::VoidDrafts(const pb::BillRun& run) {
 absl::StatusOr<pb::ListRunExceptionsResponse> InvoicingApp::ListRunExceptions(
     const rpc::Context&, const pb::ListRunExceptionsRequest& request) {
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(const RunRow run, FindRun(tx, request.bill_run_id()));
+  std::optional<Uuid> run_id;  // none: all runs
+  if (request.bill_run_id() != "-") {
+    ASSIGN_OR_RETURN(const RunRow run, FindRun(tx, request.bill_run_id()));
+    run_id = run.run_id;
+  }
   Violations violations;
+  const auto account =
+      convert::ReadOptionalId("acc", request.account_id(), "account_id", violations);
+  const std::vector<int32_t> reasons(request.reasons().begin(), request.reasons().end());
+  std::vector<int32_t> states(request.states().begin(), request.states().end());
+  if (states.empty()) states.push_back(pb::RunException::OPEN);
   const int32_t size = convert::ReadPageSize(request.page_size(), 1000, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const std::string token, convert::ReadPageToken(request.page_token()));
@@ -310,10 +319,14 @@ absl::StatusOr<pb::ListRunExceptionsResponse> InvoicingApp::ListRunExceptions(
   if (!token.empty()) {
     ASSIGN_OR_RETURN(after, Uuid::FromHex(token));
   }
-  ASSIGN_OR_RETURN(auto rows, db::Select<ExceptionRow>(tx,
-                                                       "WHERE run_id = $1 AND exception_id > $2 "
-                                                       "ORDER BY exception_id LIMIT $3",
-                                                       run.run_id, after, int64_t{size} + 1));
+  ASSIGN_OR_RETURN(
+      auto rows,
+      db::Select<ExceptionRow>(tx,
+                               "WHERE ($1::uuid IS NULL OR run_id = $1) AND exception_id > $2 AND "
+                               "state = ANY($4) AND (cardinality($5) = 0 OR reason = ANY($5)) AND "
+                               "($6::uuid IS NULL OR account_id = $6) "
+                               "ORDER BY exception_id LIMIT $3",
+                               run_id, after, int64_t{size} + 1, states, reasons, account));
   pb::ListRunExceptionsResponse response;
   if (rows.size() > static_cast<size_t>(size)) {
     rows.resize(static_cast<size_t>(size));

@@ -11,15 +11,31 @@ absl::Status CheckDraft(const Whole& whole) {
   return FailedPreconditionError("DOCUMENT_STATE", "only a draft can be voided");
 }
 
+// Usage is as if the line had never been: when no other one billed the period, the next bill of it
+// is the first again, not a correction.
+absl::Status ReleaseUsage(db::Tx& tx, const LineRow& line, const std::vector<Uuid>& accounts) {
+  RETURN_IF_ERROR(tx.Exec("UPDATE usage_billed SET billed_minor = billed_minor - $5 "
+                          "WHERE account_id = ANY($1) AND item_id = $2 AND meter = $3 AND "
+                          "period_start = $4",
+                          accounts, *line.item_id, line.source_id, *line.start_date, line.amount)
+                      .status());
+  return tx
+      .Exec(
+          "DELETE FROM usage_billed WHERE account_id = ANY($1) AND item_id = $2 AND meter = $3 AND "
+          "period_start = $4 AND billed_minor = 0 AND NOT EXISTS (SELECT 1 FROM line l WHERE "
+          "l.account_id = $6 AND l.source = 'usage' AND l.item_id = $2 AND l.source_id = $3 AND "
+          "l.start_date = $4 AND l.document_id <> $5 AND NOT EXISTS (SELECT 1 FROM voiding v "
+          "WHERE v.document_id = l.document_id))",
+          accounts, *line.item_id, line.source_id, *line.start_date, line.document_id,
+          line.account_id)
+      .status();
+}
+
 // Usage and charges are as if the document had never been.
 absl::Status Release(db::Tx& tx, const Whole& whole, const std::vector<Uuid>& accounts) {
   for (const LineRow& line : whole.lines) {
     if (line.source != "usage" || !line.item_id || !line.start_date) continue;
-    RETURN_IF_ERROR(tx.Exec("UPDATE usage_billed SET billed_minor = billed_minor - $5 "
-                            "WHERE account_id = ANY($1) AND item_id = $2 AND meter = $3 AND "
-                            "period_start = $4",
-                            accounts, *line.item_id, line.source_id, *line.start_date, line.amount)
-                        .status());
+    RETURN_IF_ERROR(ReleaseUsage(tx, line, accounts));
   }
   // A fee that follows from an item is found again by the next run, if it is still due.
   RETURN_IF_ERROR(tx.Exec("DELETE FROM pending_charge WHERE account_id = ANY($1) AND "

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -24,6 +25,7 @@
 #include "broadbill/rating/v1/usage.pb.h"
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
+#include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/broadbill/imports.h"
 #include "tests/scenarios/runner/catalogue.h"
@@ -499,15 +501,23 @@ class Scenario {
       ASSIGN_OR_RETURN(const auto page,
                        world_.Call<invoicing::ListDocumentsResponse>(
                            "broadbill.invoicing.v1.Invoicing/ListDocuments", list));
-      documents_.insert(documents_.end(), page.documents().begin(), page.documents().end());
+      for (const invoicing::Document& document : page.documents()) {
+        if (document.state() != invoicing::Document::VOID) documents_.push_back(document);
+      }
       token = page.next_page_token();
     } while (!token.empty());
     seen_lines_.clear();
     return absl::OkStatus();
   }
 
-  // post: the drafts of the last run
-  absl::Status Post(Reader&) {
+  // post [A1 [credit-note]]: the drafts of the last run, or one
+  absl::Status Post(Reader& r) {
+    if (!r.done()) {
+      invoicing::PostDocumentRequest one;
+      ASSIGN_OR_RETURN(*one.mutable_document_id(), DraftId(r));
+      return world_.Call<invoicing::Document>("broadbill.invoicing.v1.Invoicing/PostDocument", one)
+          .status();
+    }
     invoicing::PostBillRunRequest request;
     request.set_bill_run_id(run_.bill_run_id());
     RETURN_IF_ERROR(
@@ -525,23 +535,43 @@ class Scenario {
         .status();
   }
 
-  // void A1 [credit-note]: its draft of the last run, or the one of the last `credit … draft`
-  absl::Status Void(Reader& r) {
+  // A1 [credit-note]: its draft of the last run, or its credit note drafted last
+  absl::StatusOr<std::string> DraftId(Reader& r) {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
     ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    if (r.Take("credit-note")) return Id(credit_notes_, name, "draft credit note");
+    const invoicing::Document* document = DocumentOf(account);
+    if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no draft");
+    return document->document_id();
+  }
+
+  // void A1 [credit-note]
+  absl::Status Void(Reader& r) {
     invoicing::VoidDocumentRequest request;
-    if (r.Take("credit-note")) {
-      ASSIGN_OR_RETURN(const std::string note, Id(credit_drafts_, account, "credit note of"));
-      request.set_document_id(note);
-    } else {
-      const invoicing::Document* document = DocumentOf(account);
-      if (document == nullptr) return InvalidArgumentError("SYNTAX", "the account has no draft");
-      request.set_document_id(document->document_id());
-    }
+    ASSIGN_OR_RETURN(*request.mutable_document_id(), DraftId(r));
     request.set_reason("scenario");
     return world_
         .Call<invoicing::Document>("broadbill.invoicing.v1.Invoicing/VoidDocument", request)
         .status();
+  }
+
+  // The same by two people at one instant: one of them is told what is left.
+  absl::Status CreditTwice(const invoicing::CreateCreditNoteRequest& request) {
+    const auto call = [&] {
+      return world_
+          .Call<invoicing::Document>("broadbill.invoicing.v1.Invoicing/CreateCreditNote", request)
+          .status();
+    };
+    auto other = std::async(std::launch::async, call);
+    const absl::Status one = call();
+    const absl::Status two = other.get();
+    if (one.ok() == two.ok()) {
+      return InvalidArgumentError("CREDIT", one.ok() ? "both were made" : "both were refused");
+    }
+    const absl::Status& loser = one.ok() ? two : one;
+    const std::string reason = ReasonOf(loser);
+    if (reason == "INVALID_FIELD" || reason == "NOTHING_LEFT") return absl::OkStatus();
+    return loser;
   }
 
   // credit A1 [line "Router" [10.00 | days INTERVAL]] [on DATE] [draft] [refused]: its document of
@@ -556,9 +586,12 @@ class Scenario {
     request.set_reason("scenario");
     request.set_post(true);
     bool refused = false;
+    bool twice = false;
     while (!r.done()) {
       if (r.Take("refused")) {
         refused = true;
+      } else if (r.Take("twice")) {
+        twice = true;
       } else if (r.Take("draft")) {
         request.set_post(false);
       } else if (r.Take("on")) {
@@ -583,9 +616,10 @@ class Scenario {
         return r.End();
       }
     }
+    if (twice) return CreditTwice(request);
     const auto made = world_.Call<invoicing::Document>(
         "broadbill.invoicing.v1.Invoicing/CreateCreditNote", request);
-    if (made.ok() && !request.post()) credit_drafts_[account] = made->document_id();
+    if (made.ok() && !request.post()) credit_notes_[name] = made->document_id();
     if (made.ok() != refused) return absl::OkStatus();
     return refused ? InvalidArgumentError("CREDIT", "it was not refused") : made.status();
   }
@@ -984,6 +1018,7 @@ class Scenario {
     if (what == "balance") return ExpectBalance(r);
     if (what == "open") return ExpectOpen(r);
     if (what == "exception") return ExpectException(r);
+    if (what == "run-total") return ExpectRunTotal(r);
     if (what == "ledger") return ExpectLedger(r);
     if (what == "collected" || what == "declined") return ExpectCollected(what, r);
     if (what == "mail") return ExpectMail(r);
@@ -1153,6 +1188,32 @@ class Scenario {
     return absl::OkStatus();
   }
 
+  // expect run-total 100.00 [invoices 2] [credit-notes 1]: what the last run came to, in its
+  // currency
+  absl::Status ExpectRunTotal(Reader& r) {
+    invoicing::GetBillRunRequest request;
+    request.set_bill_run_id(run_.bill_run_id());
+    ASSIGN_OR_RETURN(const auto run, world_.Call<invoicing::BillRun>(
+                                         "broadbill.invoicing.v1.Invoicing/GetBillRun", request));
+    const invoicing::BillRunTotals totals =
+        run.totals().empty() ? invoicing::BillRunTotals() : run.totals(0);
+    const auto check = [&](const std::string& what, const std::string& expected,
+                           const std::string& is) {
+      if (expected != is) {
+        Report(line_ + 1, absl::StrCat("expected ", what, " ", expected, ", was ", is));
+      }
+    };
+    ASSIGN_OR_RETURN(const std::string total, r.Next("an amount"));
+    check("total", total, AmountOf(totals.total()));
+    while (!r.done()) {
+      ASSIGN_OR_RETURN(const std::string what, r.Next("invoices or credit-notes"));
+      ASSIGN_OR_RETURN(const std::string count, r.Next("a number"));
+      check(what, count,
+            absl::StrCat(what == "invoices" ? totals.invoices() : totals.credit_notes()));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status ExpectNothing() {
     if (!documents_.empty()) {
       Report(line_ + 1, absl::StrCat("expected no document, was ", documents_.size(), ", total ",
@@ -1286,16 +1347,27 @@ class Scenario {
     ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
     ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
     ASSIGN_OR_RETURN(const std::string reason, r.Next("a reason"));
-    invoicing::ListRunExceptionsRequest request;
-    request.set_bill_run_id(run_.bill_run_id());
-    ASSIGN_OR_RETURN(const auto list,
-                     world_.Call<invoicing::ListRunExceptionsResponse>(
-                         "broadbill.invoicing.v1.Invoicing/ListRunExceptions", request));
+    const auto list = [&](const std::vector<invoicing::RunException::Reason>& reasons) {
+      invoicing::ListRunExceptionsRequest request;
+      request.set_bill_run_id(run_.bill_run_id());
+      request.set_account_id(account);
+      for (const auto one : reasons) request.add_reasons(one);
+      return world_.Call<invoicing::ListRunExceptionsResponse>(
+          "broadbill.invoicing.v1.Invoicing/ListRunExceptions", request);
+    };
+    ASSIGN_OR_RETURN(const auto all, list({}));
+    if (reason == "none") {
+      if (!all.exceptions().empty()) Report(line_ + 1, "an exception waits");
+      return absl::OkStatus();
+    }
+    invoicing::RunException::Reason wanted{};
+    if (!invoicing::RunException::Reason_Parse(reason, &wanted)) {
+      return InvalidArgumentError("SYNTAX", "unknown reason '" + reason + "'");
+    }
+    ASSIGN_OR_RETURN(const auto found, list({wanted}));
+    if (!found.exceptions().empty()) return absl::OkStatus();
     std::string seen;
-    for (const auto& exception : list.exceptions()) {
-      if (exception.account_id() != account) continue;
-      if (invoicing::RunException::Reason_Name(exception.reason()) == reason)
-        return absl::OkStatus();
+    for (const auto& exception : all.exceptions()) {
       seen += " " + invoicing::RunException::Reason_Name(exception.reason());
     }
     Report(line_ + 1, "no such exception; there are:" + seen);
@@ -1333,8 +1405,8 @@ class Scenario {
   World world_;
   std::map<std::string, std::string> currencies_;  // by account name
   invoicing::BillRun run_;
-  std::map<std::string, std::string> credit_drafts_;  // by account
   std::vector<invoicing::Document> documents_;
+  std::map<std::string, std::string> credit_notes_;  // drafted last, by account
   std::set<std::string> seen_lines_;
   payments::RunCollectionsResponse collected_;
 };
