@@ -399,6 +399,30 @@ TEST_CASE("an account that another one pays for") {
   CHECK(f.Snapshot(payer.account_id()).children_size() == 0);
 }
 
+TEST_CASE("a run of one cycle day takes the accounts whose day it is on the run's date") {
+  Fixture f;
+  const pb::Account account = f.Account("A1");
+  pb::ChangeCycleDayRequest change;
+  change.set_account_id(account.account_id());
+  change.set_cycle_day(15);
+  *change.mutable_effective_date() = convert::ToProto(Date("2026-06-15"));
+  REQUIRE(f.app.ChangeCycleDay(f.context, change).ok());
+  const auto listed = [&](const std::string& day, int32_t cycle) {
+    pb::ListBillableAccountsRequest request;
+    request.add_cycle_days(cycle);
+    if (!day.empty()) *request.mutable_as_of() = convert::ToProto(Date(day));
+    const auto answer = f.app.ListBillableAccounts(f.context, request);
+    REQUIRE(answer.ok());
+    return answer->accounts_size() == 1;
+  };
+  CHECK(listed("2026-06-14", 1));
+  CHECK(!listed("2026-06-14", 15));
+  CHECK(listed("2026-06-15", 15));
+  CHECK(!listed("2026-06-15", 1));
+  // Without a date: the last one recorded.
+  CHECK(listed("", 15));
+}
+
 TEST_CASE("contacts, companies and plans tell about their changes") {
   Fixture f;
   const pb::Account account = f.Account("A1");

@@ -153,6 +153,7 @@ absl::StatusOr<pb::ListBillableAccountsResponse> AccountsApp::ListBillableAccoun
   for (const std::string& id : request.account_ids()) {
     ids.push_back(convert::ReadId("acc", id, "account_ids", violations));
   }
+  const auto as_of = convert::ReadOptionalDate(request.as_of(), "as_of", violations);
   RETURN_IF_ERROR(violations.ToStatus());
   const std::vector<int32_t> cycles(request.cycle_days().begin(), request.cycle_days().end());
   const int64_t size =
@@ -173,9 +174,11 @@ absl::StatusOr<pb::ListBillableAccountsResponse> AccountsApp::ListBillableAccoun
               "($4::uuid IS NULL OR company_id = $4) AND ($5 = '' OR account_group = $5) AND "
               "(cardinality($6) = 0 OR account_id = ANY($6) OR account_id IN "
               "(SELECT c.parent_account_id FROM account c WHERE c.account_id = ANY($6))) AND "
-              "(cardinality($7) = 0 OR cycle_day_values[cardinality(cycle_day_values)] = ANY($7)) "
-              "ORDER BY bucket, account_id LIMIT $8",
-              after_bucket, after, buckets, company, request.group(), ids, cycles, size + 1));
+              "(cardinality($7) = 0 OR cycle_day_values[greatest(1, (SELECT count(*)::int4 FROM "
+              "unnest(cycle_days) d WHERE $8::date IS NULL OR d <= $8))] = ANY($7)) "
+              "ORDER BY bucket, account_id LIMIT $9",
+              after_bucket, after, buckets, company, request.group(), ids, cycles, as_of,
+              size + 1));
   pb::ListBillableAccountsResponse response;
   for (int i = 0; i < rows.size() && i < size; ++i) {
     pb::BillableAccount* out = response.add_accounts();
