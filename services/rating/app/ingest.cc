@@ -112,6 +112,33 @@ UsageEventRecord UnpackEvent(std::string_view in) {
   return r;
 }
 
+db::Bytes WaitingKey(int16_t kind, const std::string& key) {
+  return Hash(absl::StrCat(kind, "|", key));
+}
+
+// Source and id, so that no two events have the same.
+std::string EventKey(const UsageEventRecord& record) {
+  std::string out;
+  Put(out, record.source);
+  Put(out, record.id);
+  return out;
+}
+
+KnownEvent ToKnown(const UsageEventRecord& record) {
+  KnownEvent out;
+  out.at = record.at;
+  (record.type == "data.out" ? out.out_octets : out.in_octets) = record.octets;
+  out.subject = record.subject;
+  return out;
+}
+
+// Whether two events of one id say different things, as far as both say it.
+bool Contradict(const KnownEvent& a, const KnownEvent& b) {
+  return a.at != b.at || a.in_octets != b.in_octets || a.out_octets != b.out_octets ||
+         (a.item_id.has_value() && b.item_id.has_value() && *a.item_id != *b.item_id) ||
+         (a.subject.has_value() && b.subject.has_value() && *a.subject != *b.subject);
+}
+
 const DialPlan& PlanOf(const std::string& country) {
   const DialPlan* plan = FindDialPlan(country.empty() ? "US" : country);
   return plan != nullptr ? *plan : *FindDialPlan("US");
@@ -141,7 +168,7 @@ void Ingest::Wait(int16_t kind, const std::string& key, const std::string& reaso
                   const std::string& message, const std::string& subject, absl::Time at,
                   int64_t line, std::optional<Uuid> item_id, const std::string& raw) {
   WaitingRow row;
-  row.record_key = Hash(absl::StrCat(kind, "|", key));
+  row.record_key = WaitingKey(kind, key);
   row.record_id = Uuid::Make(now_);
   row.kind = kind;
   row.reason = reason;
@@ -243,47 +270,87 @@ absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
   return Flush();
 }
 
-absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
-  std::vector<std::string> names;
+absl::Status Ingest::LoadEvents(const std::vector<UsageEventRecord>& records, KnownEvents& known) {
   std::vector<std::string> sources;
   std::vector<std::string> ids;
+  std::vector<db::Bytes> keys;
   for (const UsageEventRecord& record : records) {
-    names.push_back(record.subject);
     sources.push_back(record.source);
     ids.push_back(record.id);
+    keys.push_back(WaitingKey(kWaitingEvent, EventKey(record)));
   }
-  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kRadiusUser, kMeterSubject}, names));
-  ASSIGN_OR_RETURN(const std::vector<EventRow> known,
+  ASSIGN_OR_RETURN(const std::vector<WaitingRow> waiting,
+                   db::Select<WaitingRow>(tx_, "WHERE record_key = ANY($1)", keys));
+  for (const WaitingRow& row : waiting) {
+    const UsageEventRecord record = UnpackEvent(row.raw.data);
+    known[{record.source, record.id}] = ToKnown(record);
+  }
+  ASSIGN_OR_RETURN(const std::vector<EventRow> rated,
                    db::Select<EventRow>(tx_,
                                         "WHERE (source, event_id) IN "
                                         "(SELECT * FROM unnest($1, $2))",
                                         sources, ids));
-  std::map<std::pair<std::string, std::string>, EventRow> seen;
-  for (const EventRow& row : known) seen[{row.source, row.event_id}] = row;
+  for (const EventRow& row : rated) {
+    known[{row.source, row.event_id}] = {row.at, row.in_octets, row.out_octets, row.item_id, {}};
+  }
+  return absl::OkStatus();
+}
+
+bool Ingest::IsKnown(const UsageEventRecord& record, const KnownEvent& content,
+                     KnownEvents& known) {
+  const auto [at, fresh] = known.emplace(std::make_pair(record.source, record.id), content);
+  if (fresh) return false;
+  if (!Contradict(at->second, content)) {
+    ++counts_.duplicates;
+  } else {
+    counts_.conflicts.push_back(absl::StrCat(record.source, "\x1f", record.id));
+  }
+  return true;
+}
+
+absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
+  std::vector<std::string> names;
+  for (const UsageEventRecord& record : records) names.push_back(record.subject);
+  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kRadiusUser, kMeterSubject}, names));
+  KnownEvents known;
+  RETURN_IF_ERROR(LoadEvents(records, known));
   std::vector<EventRow> rows;
+  std::vector<UsageEventRecord> kept;  // record of each row
   for (const UsageEventRecord& record : records) {
     const SubjectRow* owner = Owner(subjects, record.subject, record.at);
+    KnownEvent content = ToKnown(record);
+    if (owner != nullptr) content.item_id = owner->item_id;
+    if (IsKnown(record, content, known)) continue;
     if (owner == nullptr) {
-      Wait(kWaitingEvent, absl::StrCat(record.source, "|", record.id), "UNKNOWN_SUBJECT",
+      Wait(kWaitingEvent, EventKey(record), "UNKNOWN_SUBJECT",
            "no subscription has the subject '" + record.subject + "' on that day", record.subject,
            record.at, record.line, std::nullopt, Pack(record));
       continue;
     }
-    EventRow row{record.source, record.id, owner->account_id, owner->item_id, record.at, 0, 0};
-    (record.type == "data.out" ? row.out_octets : row.in_octets) = record.octets;
-    const auto [at, fresh] = seen.emplace(std::make_pair(record.source, record.id), row);
-    if (fresh) {
-      rows.push_back(row);
-      continue;
-    }
-    ++counts_.duplicates;
-    const bool same = at->second.at == row.at && at->second.in_octets == row.in_octets &&
-                      at->second.out_octets == row.out_octets && at->second.item_id == row.item_id;
-    if (!same) counts_.conflicts.push_back(absl::StrCat(record.source, "\x1f", record.id));
+    rows.push_back({record.source, record.id, owner->account_id, owner->item_id, record.at,
+                    content.in_octets, content.out_octets});
+    kept.push_back(record);
   }
-  ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
-  counts_.applied += kept;
+  ASSIGN_OR_RETURN(const int64_t fresh, db::CopyNew(tx_, rows));
+  counts_.applied += fresh;
+  if (fresh < static_cast<int64_t>(rows.size())) RETURN_IF_ERROR(CountOvertaken(rows, kept, fresh));
   return Flush();
+}
+
+absl::Status Ingest::CountOvertaken(const std::vector<EventRow>& rows,
+                                    const std::vector<UsageEventRecord>& records, int64_t fresh) {
+  KnownEvents stored;
+  RETURN_IF_ERROR(LoadEvents(records, stored));
+  int64_t conflicts = 0;
+  for (const EventRow& row : rows) {
+    const KnownEvent content{row.at, row.in_octets, row.out_octets, row.item_id, {}};
+    const auto found = stored.find({row.source, row.event_id});
+    if (found == stored.end() || !Contradict(found->second, content)) continue;
+    counts_.conflicts.push_back(absl::StrCat(row.source, "\x1f", row.event_id));
+    ++conflicts;
+  }
+  counts_.duplicates += static_cast<int64_t>(rows.size()) - fresh - conflicts;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<const LoadedDecks*> Ingest::Decks(const std::vector<std::string>& codes) {
