@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "libs/convert/convert.h"
+#include "libs/convert/write.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
 #include "services/payments/app/payments_app.h"
@@ -256,42 +257,67 @@ absl::StatusOr<std::vector<AttemptRow>> DueAttempts(db::Tx& tx, CivilDay as_of,
 }  // namespace
 
 absl::StatusOr<pb::RunCollectionsResponse> PaymentsApp::RunCollections(
-    const rpc::Context&, const pb::RunCollectionsRequest& request) {
+    const rpc::Context& context, const pb::RunCollectionsRequest& request) {
   Violations violations;
-  const CivilDay as_of =
-      convert::ReadOptionalDate(request.as_of(), "as_of", violations).value_or(Today());
-  std::vector<Uuid> only;
+  Collecting what;
+  what.as_of = convert::ReadOptionalDate(request.as_of(), "as_of", violations).value_or(Today());
   for (const std::string& id : request.account_ids()) {
-    only.push_back(convert::ReadId("acc", id, "account_ids", violations));
+    what.only.push_back(convert::ReadId("acc", id, "account_ids", violations));
   }
   RETURN_IF_ERROR(violations.ToStatus());
-  pb::RunCollectionsResponse out;
-  *out.mutable_as_of() = convert::ToProto(as_of);
+  what.keep = !request.validate_only();
+  // The work spans many transactions and the processor's calls, so the envelope is asked for a
+  // known answer before it and given the answer after it. Between the two a repeat works again,
+  // which charges nobody twice: an attempt is made once a trigger.
+  pb::RunCollectionsRequest probe = request;
+  probe.set_validate_only(true);
+  bool fresh = false;
+  ASSIGN_OR_RETURN(pb::RunCollectionsResponse out,
+                   convert::Write<pb::RunCollectionsResponse>(*pool_, clock_, context, probe,
+                                                              [&](db::Tx&, convert::Events&) {
+                                                                fresh = true;
+                                                                return pb::RunCollectionsResponse();
+                                                              }));
+  if (!fresh) return out;
+  *out.mutable_as_of() = convert::ToProto(what.as_of);
+  RETURN_IF_ERROR(Collect(what, out));
+  return convert::Write<pb::RunCollectionsResponse>(*pool_, clock_, context, request,
+                                                    [&](db::Tx&, convert::Events&) { return out; });
+}
+
+absl::Status PaymentsApp::Collect(const Collecting& what, pb::RunCollectionsResponse& out) {
   // What an earlier call left unsettled comes first: nobody is charged while an outcome is unknown.
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(std::vector<AttemptRow> left,
                    db::Select<AttemptRow>(tx,
                                           "WHERE state IN (1, 2) AND (cardinality($1) = 0 OR "
                                           "account_id = ANY($1)) ORDER BY attempt_id",
-                                          only));
+                                          what.only));
   tx.Rollback();
-  RETURN_IF_ERROR(Settle(left, as_of, out));
-  RETURN_IF_ERROR(Autopay(as_of, only, out));
-  RETURN_IF_ERROR(Dun(as_of, only, out));
-  return out;
+  if (what.keep) {
+    RETURN_IF_ERROR(Settle(left, what.as_of, out));
+  } else {
+    out.set_unsettled(static_cast<int64_t>(left.size()));
+  }
+  RETURN_IF_ERROR(Autopay(what, out));
+  return Dun(what, out);
 }
 
-absl::Status PaymentsApp::Autopay(CivilDay as_of, const std::vector<Uuid>& only,
-                                  pb::RunCollectionsResponse& out) {
+absl::Status PaymentsApp::Autopay(const Collecting& what, pb::RunCollectionsResponse& out) {
   std::vector<AttemptRow> attempts;
   {
     ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-    ASSIGN_OR_RETURN(attempts, DueAttempts(tx, as_of, only, clock_.Now()));
+    ASSIGN_OR_RETURN(attempts, DueAttempts(tx, what.as_of, what.only, clock_.Now()));
     RETURN_IF_ERROR(db::Insert(tx, attempts).status());
-    RETURN_IF_ERROR(tx.Commit());
+    if (what.keep) {
+      RETURN_IF_ERROR(tx.Commit());
+    } else {
+      tx.Rollback();
+    }
   }
   out.set_attempts(out.attempts() + static_cast<int64_t>(attempts.size()));
   out.set_accounts(out.accounts() + static_cast<int64_t>(attempts.size()));
+  if (!what.keep) return absl::OkStatus();
   // The attempts are stored; whatever happens to an answer, its key can be asked about later.
   RETURN_IF_ERROR(CallForEach(attempts, 0, attempts.size(), [&](size_t i) {
     const AttemptRow& attempt = attempts[i];
@@ -311,7 +337,7 @@ absl::Status PaymentsApp::Autopay(CivilDay as_of, const std::vector<Uuid>& only,
                         .status());
     out.set_unsettled(out.unsettled() + 1);
   }
-  return Settle(known, as_of, out);
+  return Settle(known, what.as_of, out);
 }
 
 absl::Status PaymentsApp::Settle(std::vector<AttemptRow>& attempts, CivilDay as_of,

@@ -312,8 +312,7 @@ class Dunning {
 
 }  // namespace
 
-absl::Status PaymentsApp::Dun(CivilDay as_of, const std::vector<Uuid>& only,
-                              pb::RunCollectionsResponse& out) {
+absl::Status PaymentsApp::Dun(const Collecting& what, pb::RunCollectionsResponse& out) {
   ASSIGN_OR_RETURN(const db::Result rows, pool_->Exec("SELECT body FROM policy ORDER BY code"));
   std::vector<pb::DunningPolicy> policies(static_cast<size_t>(rows.size()));
   std::vector<std::string> groups;
@@ -323,34 +322,42 @@ absl::Status PaymentsApp::Dun(CivilDay as_of, const std::vector<Uuid>& only,
     if (!policy.group().empty()) groups.push_back(policy.group());
   }
   for (const pb::DunningPolicy& policy : policies) {
-    RETURN_IF_ERROR(DunGroup(policy, groups, as_of, only, out));
+    RETURN_IF_ERROR(DunGroup(policy, groups, what, out));
   }
   return absl::OkStatus();
 }
 
 absl::Status PaymentsApp::DunGroup(const pb::DunningPolicy& policy,
-                                   const std::vector<std::string>& groups, CivilDay as_of,
-                                   const std::vector<Uuid>& only, pb::RunCollectionsResponse& out) {
+                                   const std::vector<std::string>& groups, const Collecting& what,
+                                   pb::RunCollectionsResponse& out) {
   Uuid after;
   for (bool more = true; more;) {
     pb::RunCollectionsResponse counts;
     Uuid last = after;
-    RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
+    const auto fire = [&](db::Tx& tx) -> absl::Status {
       counts.Clear();
-      ASSIGN_OR_RETURN(const auto ids, NextAccounts(tx, policy, groups, as_of, only, after));
+      ASSIGN_OR_RETURN(const auto ids,
+                       NextAccounts(tx, policy, groups, what.as_of, what.only, after));
       more = static_cast<int64_t>(ids.size()) == kAccountsAtOnce;
       if (ids.empty()) return absl::OkStatus();
       last = ids.back();
-      ASSIGN_OR_RETURN(const LateAccounts accounts, LoadLate(tx, as_of, ids));
-      Dunning dunning(policy, as_of, clock_.Now(), accounts, counts);
+      ASSIGN_OR_RETURN(const LateAccounts accounts, LoadLate(tx, what.as_of, ids));
+      Dunning dunning(policy, what.as_of, clock_.Now(), accounts, counts);
       RETURN_IF_ERROR(dunning.Fire());
       return dunning.Write(tx);
-    }));
+    };
+    if (what.keep) {
+      RETURN_IF_ERROR(db::RunTx(*pool_, fire));
+    } else {
+      ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+      RETURN_IF_ERROR(fire(tx));
+      tx.Rollback();
+    }
     after = last;
     out.set_late_fees(out.late_fees() + counts.late_fees());
     out.set_reminders(out.reminders() + counts.reminders());
   }
-  db::SignalFeed("payments");
+  if (what.keep) db::SignalFeed("payments");
   return absl::OkStatus();
 }
 

@@ -130,14 +130,19 @@ class PaymentsApp {
   // Settles attempts whose outcome is not booked yet: asks the processor, never charges again.
   absl::Status Settle(std::vector<AttemptRow>& attempts, CivilDay as_of,
                       pb::RunCollectionsResponse& out);
-  absl::Status Autopay(CivilDay as_of, const std::vector<Uuid>& only,
-                       pb::RunCollectionsResponse& out);
+  // One call of RunCollections.
+  struct Collecting {
+    CivilDay as_of;
+    std::vector<Uuid> only = {};  // accounts; none: all
+    bool keep = true;             // false: nobody is charged, nothing is kept
+  };
+  absl::Status Collect(const Collecting& what, pb::RunCollectionsResponse& out);
+  absl::Status Autopay(const Collecting& what, pb::RunCollectionsResponse& out);
   // dunning.cc: late fees and reminders, policy by policy in bounded transactions. `groups` are
   // those that have a policy.
-  absl::Status Dun(CivilDay as_of, const std::vector<Uuid>& only, pb::RunCollectionsResponse& out);
+  absl::Status Dun(const Collecting& what, pb::RunCollectionsResponse& out);
   absl::Status DunGroup(const pb::DunningPolicy& policy, const std::vector<std::string>& groups,
-                        CivilDay as_of, const std::vector<Uuid>& only,
-                        pb::RunCollectionsResponse& out);
+                        const Collecting& what, pb::RunCollectionsResponse& out);
   // The account's currency; NOT_FOUND (ACCOUNT_NOT_FOUND) when neither accounts' feed nor accounts
   // itself knows it. Not inside a transaction: it may call accounts.
   absl::StatusOr<std::string> CurrencyOf(const Uuid& account);

@@ -842,11 +842,15 @@ class Scenario {
         .status();
   }
 
-  // collect 2026-04-16
+  // collect 2026-04-16 [dry] [request ID]
   absl::Status Collect(Reader& r) {
     ASSIGN_OR_RETURN(const CivilDay day, r.Day());
     if (day > world_.today()) world_.SetClock(day);
     payments::RunCollectionsRequest request;
+    request.set_validate_only(r.Take("dry"));
+    if (r.Take("request")) {
+      ASSIGN_OR_RETURN(*request.mutable_request_id(), r.Next("an id"));
+    }
     *request.mutable_as_of() = convert::ToProto(day);
     ASSIGN_OR_RETURN(collected_, world_.Call<payments::RunCollectionsResponse>(
                                      "broadbill.payments.v1.Payments/RunCollections", request));
@@ -1031,6 +1035,7 @@ class Scenario {
     }
     if (what == "rendering") return ExpectRendered(r);
     if (what == "statement") return ExpectStatement(r);
+    if (what == "attempts") return ExpectCount(r, collected_.attempts());
     if (what == "late-fees") return ExpectCount(r, collected_.late_fees());
     if (what == "reminders") return ExpectCount(r, collected_.reminders());
     if (IsReport(what)) return ExpectReports(what, r);
