@@ -298,6 +298,18 @@ void SetDueBasis(const std::vector<Line>& lines, const AccountWork& one, Documen
   document.due_from = cycle;
 }
 
+// Minor units that all lines of a document may come to together, each counted without its sign: far
+// beyond any invoice, and small enough that no sum of lines, taxes or documents leaves 64 bits.
+constexpr int64_t kMaxDocument = 1'000'000'000'000'000;
+
+bool IsTooLarge(const AccountWork& one) {
+  Int128 sum = 0;
+  for (const auto* lines : {&one.recurring, &one.charges, &one.usage}) {
+    for (const Line& line : *lines) sum += line.amount < 0 ? -Int128{line.amount} : line.amount;
+  }
+  return sum > kMaxDocument;
+}
+
 // Adds a line's row to its document's draft.
 void AddRow(const Line& line, const std::vector<Uuid>& ids, size_t index, Draft& draft) {
   DocumentRow& document = *draft.document;
@@ -510,6 +522,8 @@ absl::StatusOr<std::vector<Draft>> Assembler::MakeDrafts(const std::vector<Uuid>
   const absl::Time now = clock_.Now();
   for (AccountWork& one : work) {
     const bool any = !one.recurring.empty() || !one.charges.empty() || !one.usage.empty();
+    if (!one.failed && IsTooLarge(one))
+      Fail("the lines of the document are together too large", one);
     if (one.failed || (one.may_wait && !one.due)) {
       Clear(one.draft, one.failed);
     } else if (any) {

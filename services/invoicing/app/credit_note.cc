@@ -90,8 +90,10 @@ class Crediting {
     return absl::OkStatus();
   }
 
-  // Days of a line, which can be billed again; `made` are the lines for them.
+  // Days of a line, which can be billed again; `made` are the lines for them. Of a line that nothing
+  // is left of no days come back: they would be billed again although they were given away.
   absl::Status AddDays(const LineRow& line, const std::vector<Line>& made, CoverageUpdate update) {
+    if (line.amount > 0 && LeftAlone(line) <= 0) return absl::OkStatus();
     for (const Line& one : made) {
       LineRow credit = line;
       credit.kind = static_cast<int16_t>(one.kind);
