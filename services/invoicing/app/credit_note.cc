@@ -90,10 +90,14 @@ class Crediting {
     return absl::OkStatus();
   }
 
-  // Days of a line, which can be billed again; `made` are the lines for them. Of a line that nothing
-  // is left of no days come back: they would be billed again although they were given away.
+  // Days of a line, which can be billed again; `made` are the lines for them. Of a line that
+  // nothing is left of no days come back: they would be billed again although they were given away.
   absl::Status AddDays(const LineRow& line, const std::vector<Line>& made, CoverageUpdate update) {
     if (line.amount > 0 && LeftAlone(line) <= 0) return absl::OkStatus();
+    // The discounts' return goes off what the days give back, so the days may give that much more.
+    int64_t limit = LeftAlone(line);
+    for (const Line& one : made) limit += std::max<int64_t>(0, one.amount);
+    if (line.amount >= 0) limit = std::min(limit, Left(line));
     for (const Line& one : made) {
       LineRow credit = line;
       credit.kind = static_cast<int16_t>(one.kind);
@@ -103,11 +107,12 @@ class Crediting {
       credit.end_date = one.days.end;
       credit.quantity = one.quantity;
       credit.unit_price = one.unit_price;
-      credit.amount = std::max(one.amount, -LeftAlone(line));
+      credit.amount = std::max(one.amount, -limit);
       credit.derivation = one.derivation + " (" + reason_ + ")";
       const int64_t amount = credit.amount;
       RETURN_IF_ERROR(Keep(line, std::move(credit)));
       credited_[line.line_id] -= amount;
+      limit += std::min<int64_t>(0, amount);
     }
     out_.coverage.push_back(std::move(update));
     return absl::OkStatus();
