@@ -27,8 +27,9 @@ absl::StatusOr<const Clock*> FixedClock(const std::string& text) {
 // What must not stand on a command line comes from the environment.
 std::map<std::string, std::string> ToSettings(const Args& args) {
   std::map<std::string, std::string> settings;
-  for (const char* name : {"smtp-url", "mail-from", "smtp-connections", "smtp-retry-seconds",
-                           "bill-workers", "gateway-listen", "admin-key-file"}) {
+  for (const char* name :
+       {"smtp-url", "mail-from", "smtp-connections", "smtp-retry-seconds", "bill-workers",
+        "gateway-listen", "admin-key-file", "radius-listen", "radius-clients"}) {
     if (args.Has(name)) settings[name] = args.Get(name);
   }
   const std::pair<const char*, const char*> secrets[] = {
@@ -85,6 +86,7 @@ void PrintHelp(const std::string& name) {
          "  --smtp-url, --mail-from, --smtp-connections, --smtp-retry-seconds of notification\n"
          "  --bill-workers N        threads of bill runs, of invoicing (the cores and one)\n"
          "  --gateway-listen H:P, --admin-key-file FILE of the gateway\n"
+         "  --radius-listen H:P, --radius-clients FILE of rating: RADIUS accounting\n"
          "BROADBILL_INTERNAL_KEY signs calls between services: 64 hex digits, required.\n";
 }
 

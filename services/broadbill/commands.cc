@@ -35,6 +35,8 @@ constexpr char kHelp[] = R"(broadbill: billing for internet providers, in one pr
                           Login: BROADBILL_SMTP_USER and BROADBILL_SMTP_PASSWORD in the environment
       --mail-from 'Name <billing@isp.example>'   the sender; otherwise the company's own address
       --smtp-connections N (2)                       --smtp-retry-seconds N (60) first retry, doubling
+      --radius-listen 127.0.0.1:1813  RADIUS accounting over UDP; --radius-clients FILE has a line
+                          'address[/bits] secret' for each access server
   broadbill migrate [--data DIR | --database-url URL]   bring all schemas to the newest step
   broadbill import KIND FILE [--dry-run]  load a file; `broadbill import` lists the kinds
   broadbill call [METHOD [JSON]]        list services and methods, or call one:

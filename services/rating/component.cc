@@ -1,11 +1,37 @@
 #include "services/rating/component.h"
 
+#include <fstream>
+#include <sstream>
+
 #include "libs/feedrpc/feedrpc.h"
+#include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/radius_listener.h"
 #include "services/rating/app/rating_app.h"
 #include "services/rating/migrations.h"
 
 namespace broadbill::rating {
+namespace {
+
+absl::Status ListenToRadius(rpc::Host& host, const std::shared_ptr<db::Pool>& pool) {
+  const std::string listen = host.Setting("radius-listen");
+  if (listen.empty()) return absl::OkStatus();
+  std::ifstream file(host.Setting("radius-clients"));
+  if (!file) {
+    return InvalidField("--radius-clients", "must name a readable file of 'address secret' lines");
+  }
+  std::stringstream text;
+  text << file.rdbuf();
+  ASSIGN_OR_RETURN(std::vector<RadiusClient> clients, ParseRadiusClients(text.str()));
+  ASSIGN_OR_RETURN(auto opened, RadiusListener::Open(listen, std::move(clients), pool, host.clock(),
+                                                     host.metrics()));
+  RadiusListener* listener = host.Own(std::move(opened));
+  host.AddBackground("radius",
+                     [listener](rpc::Background& background) { listener->Run(background); });
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status Register(rpc::Host& host) {
   ASSIGN_OR_RETURN(auto pool, db::OpenPool(host.DatabaseUrl("rating"), "rating", Migrations()));
@@ -32,7 +58,7 @@ absl::Status Register(rpc::Host& host) {
                   [app](db::Tx& tx, const std::vector<feed::Event>& events) {
                     return app->OnAccountsEvents(tx, events);
                   });
-  return absl::OkStatus();
+  return ListenToRadius(host, pool);
 }
 
 }  // namespace broadbill::rating
