@@ -17,7 +17,11 @@ class Hash {
     state_ *= 0x9e3779b97f4a7c15ULL;
     state_ ^= state_ >> 32;
   }
-  void Add(CivilDay day) { Add(int64_t{day - CivilDay(1970, 1, 1)}); }
+  // Not as a number of days: an open end is a year beyond all counting.
+  void Add(CivilDay day) {
+    Add(int64_t{day.year()});
+    Add(int64_t{day.month() * 32 + day.day()});
+  }
   void Add(const DateInterval& days) {
     Add(days.start);
     Add(days.end);
