@@ -56,6 +56,10 @@ absl::Status Register(rpc::Host& host) {
       .Unary("BatchGetBillingSnapshots", app, &AccountsApp::BatchGetBillingSnapshots);
   host.Add(std::move(service));
   feedrpc::Serve(host, "accounts", pool);
+  feedrpc::Follow(host, "accounts", "rating", pool,
+                  [app](db::Tx& tx, const std::vector<feed::Event>& events) {
+                    return app->OnRatingEvents(tx, events);
+                  });
   return absl::OkStatus();
 }
 

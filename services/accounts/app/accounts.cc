@@ -322,6 +322,9 @@ absl::StatusOr<pb::Account> AccountsApp::ChangeCycleDay(const rpc::Context& cont
                             .status());
         ASSIGN_OR_RETURN(const auto contacts, ContactsOf(tx, id));
         AddAccountEvent(row, contacts, false, clock_.Now(), events);
+        // Their months of usage lie otherwise from now on.
+        ASSIGN_OR_RETURN(const std::vector<Bundle> bundles, LoadBundles(tx, {id}, {}));
+        RETURN_IF_ERROR(Announce(tx, bundles, false, events));
         return ToProto(row, contacts);
       });
 }

@@ -18,6 +18,7 @@
 #include "libs/calendar/clock.h"
 #include "libs/convert/write.h"
 #include "libs/db/pool.h"
+#include "libs/feed/consumer.h"
 #include "libs/rpc/context.h"
 #include "libs/status/error.h"
 #include "services/accounts/store/rows.h"
@@ -33,6 +34,7 @@ struct Bundle {
   std::vector<ChangeRow> changes;
   std::vector<DiscountRow> discounts;
   std::vector<IdentifierRow> identifiers;
+  std::optional<UsageCapRow> cap = {};  // where what the network should do is asked
 };
 
 // Plans by id, parsed.
@@ -42,6 +44,10 @@ using Plans = std::map<Uuid, pb::Plan>;
 absl::StatusOr<Plans> LoadPlans(db::Tx& tx);
 absl::StatusOr<std::vector<Bundle>> LoadBundles(db::Tx& tx, const std::vector<Uuid>& accounts,
                                                 const std::vector<Uuid>& subscriptions);
+// What the co-terminous ones among them end with: all of their accounts.
+absl::StatusOr<std::vector<Bundle>> LoadCoterminous(db::Tx& tx, const std::vector<Bundle>& bundles);
+// usage_caps.cc: fills `cap`.
+absl::Status LoadCaps(db::Tx& tx, std::vector<Bundle>& bundles);
 pb::Company ToProto(const CompanyRow& row);
 pb::Plan ToProto(const PlanRow& row);
 pb::Account ToProto(const AccountRow& row, const std::vector<ContactRow>& contacts);
@@ -50,9 +56,10 @@ pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, const Account
                          CivilDay today);
 pb::Discount ToProto(const DiscountRow& row);
 pb::Identifier ToProto(const IdentifierRow& row);
-// The feed event of a subscription's present state.
-void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const AccountRow& account,
-                          bool created, absl::Time at, convert::Events& events);
+// The feed event of a subscription's present state; `all` holds what it is co-terminous with.
+void AddSubscriptionEvent(const Bundle& bundle, const std::vector<Bundle>& all, const Plans& plans,
+                          const AccountRow& account, bool created, absl::Time at,
+                          convert::Events& events);
 // Plans and companies belong to no account: partition 0.
 void AddPlanEvent(const PlanRow& row, absl::Time at, convert::Events& events);
 void AddCompanyEvent(const CompanyRow& row, absl::Time at, convert::Events& events);
@@ -151,6 +158,9 @@ class AccountsApp {
   absl::StatusOr<ImportResult> ImportSubscriptionChanges(
       const rpc::Context&, const pb::ImportSubscriptionChangesRequest&);
 
+  // usage_caps.cc: rating's feed.
+  absl::Status OnRatingEvents(db::Tx& tx, const std::vector<feed::Event>& events);
+
   // snapshots.cc
   absl::StatusOr<pb::ListBillableAccountsResponse> ListBillableAccounts(
       const rpc::Context&, const pb::ListBillableAccountsRequest&);
@@ -177,6 +187,9 @@ class AccountsApp {
                                            convert::Events& events);
   absl::Status ChangedMany(db::Tx& tx, const std::vector<Uuid>& subscription_ids, bool created,
                            convert::Events& events);
+  // Tells the feed about the present state of subscriptions.
+  absl::Status Announce(db::Tx& tx, const std::vector<Bundle>& bundles, bool created,
+                        convert::Events& events);
   CivilDay Today(const std::string& time_zone) const;
 
   const std::shared_ptr<db::Pool> pool_;

@@ -779,6 +779,12 @@ absl::Status AccountsApp::ChangedMany(db::Tx& tx, const std::vector<Uuid>& subsc
                         .status());
   }
   ASSIGN_OR_RETURN(const std::vector<Bundle> bundles, LoadBundles(tx, {}, subscription_ids));
+  return Announce(tx, bundles, created, events);
+}
+
+absl::Status AccountsApp::Announce(db::Tx& tx, const std::vector<Bundle>& bundles, bool created,
+                                   convert::Events& events) {
+  const absl::Time now = clock_.Now();
   std::vector<Uuid> account_ids;
   for (const Bundle& bundle : bundles) account_ids.push_back(bundle.row.account_id);
   ASSIGN_OR_RETURN(const auto accounts,
@@ -786,8 +792,9 @@ absl::Status AccountsApp::ChangedMany(db::Tx& tx, const std::vector<Uuid>& subsc
   std::map<Uuid, AccountRow> by_id;
   for (const AccountRow& row : accounts) by_id[row.account_id] = row;
   ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
+  ASSIGN_OR_RETURN(const std::vector<Bundle> all, LoadCoterminous(tx, bundles));
   for (const Bundle& bundle : bundles) {
-    AddSubscriptionEvent(bundle, plans, by_id[bundle.row.account_id], created, now, events);
+    AddSubscriptionEvent(bundle, all, plans, by_id[bundle.row.account_id], created, now, events);
   }
   return absl::OkStatus();
 }

@@ -7,19 +7,26 @@
 #include "libs/status/macros.h"
 #include "services/accounts/app/accounts_app.h"
 #include "services/accounts/app/resolve.h"
+#include "services/accounts/domain/service_state.h"
 
 namespace broadbill::accounts {
 namespace {
 
-pb::ServiceState::State StateOn(const std::vector<Segment>& segments, CivilDay today) {
-  if (segments.empty() || today >= segments.back().days.end) return pb::ServiceState::TERMINATED;
-  if (today < segments.front().days.start) return pb::ServiceState::PENDING;
-  for (const Segment& segment : segments) {
-    if (segment.days.Contains(today)) {
-      return segment.suspended ? pb::ServiceState::SUSPENDED : pb::ServiceState::ACTIVE;
-    }
+// Reason of the suspension that holds on `today`.
+std::string SuspendedFor(const Bundle& bundle, CivilDay today) {
+  std::string out;
+  for (const ChangeRow& change : bundle.changes) {
+    const bool suspends = static_cast<ChangeKind>(change.kind) == ChangeKind::kSuspend;
+    if (suspends && change.effective <= today) out = change.reason;
   }
-  return pb::ServiceState::ACTIVE;
+  return out;
+}
+
+std::optional<UsageCap> CapOf(const Bundle& bundle) {
+  namespace common = broadbill::common::v1;
+  if (!bundle.cap.has_value() || bundle.cap->action == 0) return std::nullopt;
+  return UsageCap{bundle.cap->action == common::UsageTerms::BLOCK,
+                  {bundle.cap->download_kbps, bundle.cap->upload_kbps}};
 }
 
 void SetAddress(const db::Bytes& bytes, broadbill::common::v1::Address* out) {
@@ -78,6 +85,16 @@ absl::StatusOr<std::vector<Bundle>> LoadBundles(db::Tx& tx, const std::vector<Uu
     out[at[row.subscription_id]].identifiers.push_back(std::move(row));
   }
   return out;
+}
+
+absl::StatusOr<std::vector<Bundle>> LoadCoterminous(db::Tx& tx,
+                                                    const std::vector<Bundle>& bundles) {
+  std::vector<Uuid> accounts;
+  for (const Bundle& bundle : bundles) {
+    if (bundle.row.coterminous_with.has_value()) accounts.push_back(bundle.row.account_id);
+  }
+  if (accounts.empty()) return std::vector<Bundle>();
+  return LoadBundles(tx, accounts, {});
 }
 
 pb::Company ToProto(const CompanyRow& row) {
@@ -219,6 +236,39 @@ void SetChange(const ChangeRow& row, pb::SubscriptionChange* out) {
 
 }  // namespace
 
+pb::ServiceState ServiceStateOf(const Bundle& bundle, const std::vector<Segment>& segments,
+                                const Plans& plans, CivilDay today) {
+  NetworkTerms terms;
+  terms.suspended_for = SuspendedFor(bundle, today);
+  terms.cap = CapOf(bundle);
+  for (const Segment& segment : segments) {
+    const auto plan = plans.find(segment.plan_id);
+    if (!segment.days.Contains(today) || plan == plans.end()) continue;
+    terms.calls = plan->second.has_voice();
+    if (!plan->second.has_speed()) continue;
+    terms.speed = Speed{plan->second.speed().download_kbps(), plan->second.speed().upload_kbps()};
+  }
+  const NetworkOrder order = OrderOf(segments, today, terms);
+  pb::ServiceState out;
+  out.set_subscription_id(bundle.row.subscription_id.ToText("sub"));
+  out.set_account_id(bundle.row.account_id.ToText("acc"));
+  out.set_desired(static_cast<pb::ServiceState::State>(order.state));
+  out.set_reason(order.reason);
+  if (order.speed.has_value()) {
+    out.mutable_speed()->set_download_kbps(order.speed->download_kbps);
+    out.mutable_speed()->set_upload_kbps(order.speed->upload_kbps);
+  }
+  out.set_acknowledged(static_cast<pb::ServiceState::State>(bundle.row.acknowledged));
+  if (bundle.row.acknowledged_at) {
+    *out.mutable_acknowledged_at() = convert::ToProto(*bundle.row.acknowledged_at);
+  }
+  out.set_revision(bundle.row.version + (bundle.cap.has_value() ? bundle.cap->changes : 0));
+  if (bundle.cap.has_value() && order.reason == "usage_cap") {
+    *out.mutable_desired_at() = convert::ToProto(bundle.cap->since);
+  }
+  return out;
+}
+
 pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, const AccountRow& account,
                          CivilDay today) {
   const SubscriptionRow& row = bundle.row;
@@ -261,31 +311,41 @@ pb::Subscription ToProto(const Bundle& bundle, const Plans& plans, const Account
   }
   for (const DiscountRow& discount : bundle.discounts) *out.add_discounts() = ToProto(discount);
   for (const ChangeRow& change : bundle.changes) SetChange(change, out.add_changes());
-  const pb::ServiceState::State desired = StateOn(segments, today);
-  out.mutable_service_state()->set_subscription_id(out.subscription_id());
-  out.mutable_service_state()->set_account_id(out.account_id());
-  out.mutable_service_state()->set_desired(desired);
-  out.mutable_service_state()->set_acknowledged(
-      static_cast<pb::ServiceState::State>(row.acknowledged));
-  out.mutable_service_state()->set_revision(row.version);
+  *out.mutable_service_state() = ServiceStateOf(bundle, segments, plans, today);
   for (const Segment& segment : segments) {
     const auto plan = plans.find(segment.plan_id);
-    if (!segment.days.Contains(today) || plan == plans.end()) continue;
-    out.set_plan_code(plan->second.code());
-    if (plan->second.has_speed()) {
-      *out.mutable_service_state()->mutable_speed() = plan->second.speed();
+    if (segment.days.Contains(today) && plan != plans.end()) {
+      out.set_plan_code(plan->second.code());
     }
   }
-  out.set_state(desired == pb::ServiceState::PENDING      ? pb::Subscription::SCHEDULED
-                : desired == pb::ServiceState::SUSPENDED  ? pb::Subscription::SUSPENDED
-                : desired == pb::ServiceState::TERMINATED ? pb::Subscription::CANCELLED
-                                                          : pb::Subscription::ACTIVE);
+  // By its life alone: usage that is used up is no suspension.
+  const NetworkState life = StateByLife(segments, today);
+  out.set_state(life == NetworkState::kPending      ? pb::Subscription::SCHEDULED
+                : life == NetworkState::kSuspended  ? pb::Subscription::SUSPENDED
+                : life == NetworkState::kTerminated ? pb::Subscription::CANCELLED
+                                                    : pb::Subscription::ACTIVE);
   out.set_etag(std::to_string(row.version));
   return out;
 }
 
-void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const AccountRow& account,
-                          bool created, absl::Time at, convert::Events& events) {
+namespace {
+
+void SetUsageCycle(const AccountRow& account, const Periods& periods, pb::UsageCycle* out) {
+  for (size_t i = 0; i < account.cycle_days.size(); ++i) {
+    auto* cycle = out->add_cycle_days();
+    if (i > 0) *cycle->mutable_from_date() = convert::ToProto(account.cycle_days[i]);
+    cycle->set_cycle_day(account.cycle_day_values[i]);
+  }
+  out->set_anchor_rule(static_cast<pb::Account::AnchorRule>(account.anchor_rule));
+  if (periods.anchor) *out->mutable_anchor_date() = convert::ToProto(*periods.anchor);
+  out->set_full_first(periods.full_first);
+}
+
+}  // namespace
+
+void AddSubscriptionEvent(const Bundle& bundle, const std::vector<Bundle>& all, const Plans& plans,
+                          const AccountRow& account, bool created, absl::Time at,
+                          convert::Events& events) {
   pb::Event event;
   event.set_account_id(account.account_id.ToText("acc"));
   event.set_event_id(Uuid::Make(at).ToText("evt"));
@@ -328,6 +388,8 @@ void AddSubscriptionEvent(const Bundle& bundle, const Plans& plans, const Accoun
     if (plan->second.has_usage()) *span->mutable_usage() = plan->second.usage();
     if (plan->second.has_voice()) *span->mutable_voice() = plan->second.voice();
   }
+  SetUsageCycle(account, PeriodsOf(bundle, segments, plans, CyclesOf(account), Among(all)),
+                out->mutable_usage_cycle());
   out->set_created(created);
   events.Add(account.account_id, event);
 }

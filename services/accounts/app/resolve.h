@@ -34,6 +34,10 @@ std::optional<Term> ContractTermOn(const Bundle& bundle, const std::vector<Segme
 // Reasons of a cancellation for which leaving early costs nothing.
 bool WaivesFee(const std::string& reason);
 
+// load.cc: what the network should do.
+pb::ServiceState ServiceStateOf(const Bundle& bundle, const std::vector<Segment>& segments,
+                                const Plans& plans, CivilDay today);
+
 pb::SnapshotItem ToSnapshot(const Bundle& bundle, const Plans& plans, const AccountRow& account,
                             const FindOther& other);
 pb::SnapshotDiscount ToSnapshot(const DiscountRow& row, const DateInterval& days);

@@ -30,6 +30,7 @@ absl::StatusOr<Bundle> AccountsApp::FindBundle(db::Tx& tx, const std::string& su
   if (bundles.empty()) {
     return NotFoundError("SUBSCRIPTION_NOT_FOUND", "there is no subscription " + subscription_id);
   }
+  RETURN_IF_ERROR(LoadCaps(tx, bundles));
   return bundles.front();
 }
 
@@ -46,9 +47,11 @@ absl::StatusOr<pb::Subscription> AccountsApp::Changed(db::Tx& tx, const Uuid& ac
                           subscription_id)
                       .status());
   ASSIGN_OR_RETURN(const AccountRow account, FindAccount(tx, account_id, false));
-  ASSIGN_OR_RETURN(const std::vector<Bundle> bundles, LoadBundles(tx, {}, {subscription_id}));
+  ASSIGN_OR_RETURN(std::vector<Bundle> bundles, LoadBundles(tx, {}, {subscription_id}));
+  RETURN_IF_ERROR(LoadCaps(tx, bundles));
   ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
-  AddSubscriptionEvent(bundles.front(), plans, account, created, now, events);
+  ASSIGN_OR_RETURN(const std::vector<Bundle> others, LoadCoterminous(tx, bundles));
+  AddSubscriptionEvent(bundles.front(), others, plans, account, created, now, events);
   return ToProto(bundles.front(), plans, account, Today(account.time_zone));
 }
 
@@ -116,7 +119,8 @@ absl::StatusOr<pb::ListSubscriptionsResponse> AccountsApp::ListSubscriptions(
   }
   const std::vector<Uuid> accounts =
       account_id.has_value() ? std::vector<Uuid>{*account_id} : std::vector<Uuid>{};
-  ASSIGN_OR_RETURN(const std::vector<Bundle> bundles, LoadBundles(tx, accounts, ids));
+  ASSIGN_OR_RETURN(std::vector<Bundle> bundles, LoadBundles(tx, accounts, ids));
+  RETURN_IF_ERROR(LoadCaps(tx, bundles));
   ASSIGN_OR_RETURN(const Plans plans, LoadPlans(tx));
   pb::ListSubscriptionsResponse response;
   for (const Bundle& bundle : bundles) {

@@ -204,4 +204,21 @@ struct IdentifierRow {
   }
 };
 
+struct UsageCapRow {
+  Uuid account_id, subscription_id;
+  int16_t action = 0;
+  int64_t download_kbps = 0, upload_kbps = 0;
+  absl::Time since;
+  int64_t changes = 1;
+  static constexpr char kTable[] = "usage_cap";
+  static constexpr auto Columns() {
+    using R = UsageCapRow;
+    return std::make_tuple(
+        db::Col("account_id", &R::account_id), db::Col("subscription_id", &R::subscription_id),
+        db::Col("action", &R::action), db::Col("download_kbps", &R::download_kbps),
+        db::Col("upload_kbps", &R::upload_kbps), db::Col("since", &R::since),
+        db::Col("changes", &R::changes));
+  }
+};
+
 }  // namespace broadbill::accounts

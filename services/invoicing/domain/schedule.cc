@@ -119,15 +119,17 @@ std::vector<UsagePeriod> ClosedUsagePeriods(const Item& item, const Schedules& s
                                             CivilDay as_of, int count) {
   std::vector<UsagePeriod> out;
   if (item.segments.empty()) return out;
-  Item monthly = item;
-  for (Segment& segment : monthly.segments) segment.terms.recurrence = {1, 0};
-  for (const Era& era : Eras(monthly, schedules)) {
-    const DateInterval past{era.days.start, std::min(era.days.end, as_of)};
-    for (const DateInterval& base : era.schedule.Overlapping(past)) {
-      const DateInterval window = base.Intersect(era.days);
-      if (window.end <= as_of) out.push_back({window, base});
-    }
+  UsageCycle cycle;
+  cycle.start = item.segments.front().days.start;
+  cycle.end = item.segments.back().days.end;
+  for (const CycleDay& change : schedules.cycle_days) {
+    cycle.cycle_days.push_back({change.from, change.day});
   }
+  cycle.rule = schedules.rule;
+  cycle.anchor = item.anchor_date;
+  cycle.full_first = item.segments.front().terms.first_invoice == FirstInvoice::kFullThenStub;
+  out = UsagePeriods(cycle, {cycle.start, as_of});
+  std::erase_if(out, [&](const UsagePeriod& period) { return period.days.end > as_of; });
   if (out.size() > static_cast<size_t>(count)) {
     out.erase(out.begin(), out.end() - count);
   }

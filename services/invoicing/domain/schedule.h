@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "libs/calendar/usage_period.h"
 #include "services/invoicing/domain/bill.h"
 
 namespace broadbill::invoicing {
@@ -26,12 +27,6 @@ std::optional<CivilDay> DueWithStub(const Item& item, const std::vector<Era>& er
 // falls due. `ahead` days before its start an advance period is due.
 std::optional<CivilDay> NextDue(const Item& item, const Schedules& schedules,
                                 const DateSet& covered, CivilDay as_of, int ahead, int days);
-
-// A closed month of usage: the days the item was in it, and the whole month for allowances.
-struct UsagePeriod {
-  DateInterval days;
-  DateInterval full;
-};
 
 // The monthly usage periods of an item that ended by `as_of`, the last `count` of them, oldest
 // first.
