@@ -122,6 +122,7 @@ struct Followed {
     std::shared_ptr<rpc::Channel> channel;
   };
   std::vector<One> all;
+  std::vector<std::function<absl::StatusOr<bool>()>> others;
 };
 
 absl::StatusOr<bool> IsCaughtUp(const Followed::One& one) {
@@ -183,6 +184,10 @@ feed::Consumer* Follow(rpc::Host& host, const std::string& caller, const std::st
   return consumer;
 }
 
+void AlsoWaitFor(rpc::Host& host, std::function<absl::StatusOr<bool>()> is_done) {
+  host.Shared<Followed>().others.push_back(std::move(is_done));
+}
+
 absl::Status WaitCaughtUp(rpc::Host& host, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   // Applying an event may append another: all must be caught up in one round without a change.
@@ -191,6 +196,10 @@ absl::Status WaitCaughtUp(rpc::Host& host, absl::Duration timeout) {
     for (const Followed::One& one : host.Shared<Followed>().all) {
       const auto caught_up = IsCaughtUp(one);
       all = all && caught_up.ok() && *caught_up;
+    }
+    for (const auto& is_done : host.Shared<Followed>().others) {
+      const auto done = is_done();
+      all = all && done.ok() && *done;
     }
     quiet = all ? quiet + 1 : 0;
     if (absl::Now() > deadline) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,7 +22,11 @@ feed::Fetch RemoteFetch(std::shared_ptr<rpc::Channel> channel, const std::string
 feed::Consumer* Follow(rpc::Host& host, const std::string& caller, const std::string& source,
                        std::shared_ptr<db::Pool> pool, feed::Handler handler);
 
-// The consumers of this host, so that tests and tools can wait until all have caught up.
+// Other work of this host that goes on behind what was committed.
+void AlsoWaitFor(rpc::Host& host, std::function<absl::StatusOr<bool>()> is_done);
+
+// The consumers of this host and its other work behind, so that tests and tools can wait until all
+// have caught up.
 absl::Status WaitCaughtUp(rpc::Host& host, absl::Duration timeout);
 
 }  // namespace broadbill::feedrpc

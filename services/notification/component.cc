@@ -89,6 +89,10 @@ absl::Status Register(rpc::Host& host) {
                   [app](db::Tx& tx, const std::vector<feed::Event>& events) {
                     return app->OnPaymentsEvents(tx, events);
                   });
+  feedrpc::Follow(host, "notification", "rating", pool,
+                  [app](db::Tx& tx, const std::vector<feed::Event>& events) {
+                    return app->OnRatingEvents(tx, events);
+                  });
   return AddWorkers(host, pool, *peers);
 }
 

@@ -8,6 +8,8 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/radius_listener.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/usage_balances.h"
+#include "services/rating/app/usage_watcher.h"
 #include "services/rating/migrations.h"
 
 namespace broadbill::rating {
@@ -36,6 +38,9 @@ absl::Status ListenToRadius(rpc::Host& host, const std::shared_ptr<db::Pool>& po
 absl::Status Register(rpc::Host& host) {
   ASSIGN_OR_RETURN(auto pool, db::OpenPool(host.DatabaseUrl("rating"), "rating", Migrations()));
   RatingApp* app = host.Own(std::make_unique<RatingApp>(pool, host.clock()));
+  LiveCounters* counters = host.Own(std::make_unique<LiveCounters>(host.options().redis_url));
+  UsageBalances* balances =
+      host.Own(std::make_unique<UsageBalances>(pool, host.clock(), *counters));
   rpc::Service service("broadbill.rating.v1.Rating");
   service.Unary("ImportUsage", app, &RatingApp::ImportUsage)
       .Unary("ImportCalls", app, &RatingApp::ImportCalls)
@@ -49,6 +54,7 @@ absl::Status Register(rpc::Host& host) {
       .Unary("SimulateUsage", app, &RatingApp::SimulateUsage)
       .Unary("SimulateCall", app, &RatingApp::SimulateCall)
       .Unary("ListUsage", app, &RatingApp::ListUsage)
+      .Unary("GetUsageBalance", balances, &UsageBalances::GetUsageBalance)
       .Unary("ListCalls", app, &RatingApp::ListCalls)
       .Unary("ListWaitingRecords", app, &RatingApp::ListWaitingRecords)
       .Unary("BatchGetPeriodUsage", app, &RatingApp::BatchGetPeriodUsage);
@@ -58,6 +64,11 @@ absl::Status Register(rpc::Host& host) {
                   [app](db::Tx& tx, const std::vector<feed::Event>& events) {
                     return app->OnAccountsEvents(tx, events);
                   });
+  UsageWatcher* watcher =
+      host.Own(std::make_unique<UsageWatcher>(pool, host.clock(), *counters, host.metrics()));
+  host.AddBackground("usage watcher",
+                     [watcher](rpc::Background& background) { watcher->Run(background); });
+  feedrpc::AlsoWaitFor(host, [watcher] { return watcher->IsDone(); });
   return ListenToRadius(host, pool);
 }
 

@@ -605,9 +605,10 @@ TEST_CASE("own templates hold for their language and company, and are checked wh
   CHECK(page.templates(2).language() == "de");
   list.set_page_token(page.next_page_token());
   page = isp.Must<notification::ListTemplatesResponse>(kNotification, "ListTemplates", list);
-  REQUIRE(page.templates_size() == 3);
+  REQUIRE(page.templates_size() == 4);
   CHECK(page.templates(0).template_code() == "price_change");
   CHECK(page.templates(2).template_code() == "reminder");
+  CHECK(page.templates(3).template_code() == "usage_threshold");
   CHECK(page.next_page_token().empty());
 
   notification::PreviewMessageRequest preview;

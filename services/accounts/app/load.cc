@@ -385,6 +385,8 @@ void AddSubscriptionEvent(const Bundle& bundle, const std::vector<Bundle>& all, 
       *span->mutable_end_date() = convert::ToProto(segment.days.end);
     }
     span->set_plan_code(plan->second.code());
+    span->set_description(bundle.row.description.empty() ? plan->second.name()
+                                                         : bundle.row.description);
     if (plan->second.has_usage()) *span->mutable_usage() = plan->second.usage();
     if (plan->second.has_voice()) *span->mutable_voice() = plan->second.voice();
   }

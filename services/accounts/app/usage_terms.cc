@@ -58,9 +58,41 @@ void CheckPrice(const common::UsageTerms& usage, const std::string& field, Viola
                      "must not be more than the maximum");
 }
 
+// What is watched while a period runs: thresholds, and what happens when nothing is left.
+void CheckCap(const common::UsageTerms& usage, Violations& violations) {
+  const std::string at = "plan.usage.";
+  const auto action = usage.cap_action();
+  const bool throttle = action == common::UsageTerms::THROTTLE;
+  const bool stops = throttle || action == common::UsageTerms::BLOCK;
+  const bool total = usage.measure() != common::UsageTerms::PERCENTILE &&
+                     usage.measure() != common::UsageTerms::PEAK;
+  violations.Require(common::UsageTerms::CapAction_IsValid(action), at + "cap_action",
+                     "is not known");
+  violations.Require(!stops || (total && !usage.unlimited()), at + "cap_action",
+                     "THROTTLE and BLOCK need usage that can be used up");
+  violations.Require(usage.throttle_download_kbps() >= (throttle ? 1 : 0),
+                     at + "throttle_download_kbps", "must be 1 or more with THROTTLE");
+  violations.Require(usage.throttle_upload_kbps() >= (throttle ? 1 : 0),
+                     at + "throttle_upload_kbps", "must be 1 or more with THROTTLE");
+  violations.Require(
+      throttle || (usage.throttle_download_kbps() == 0 && usage.throttle_upload_kbps() == 0),
+      at + "throttle_download_kbps", "needs the cap action THROTTLE");
+  violations.Require(usage.thresholds_size() <= 20, at + "thresholds", "must be at most 20");
+  int32_t before = 0;
+  for (const int32_t percent : usage.thresholds()) {
+    violations.Require(percent > before && percent <= 1000, at + "thresholds",
+                       "must ascend, from 1 to 1,000");
+    before = percent;
+  }
+  int automatic = 0;
+  for (const common::UsageTopUp& offer : usage.top_ups()) automatic += offer.automatic() ? 1 : 0;
+  violations.Require(automatic <= 1, at + "top_ups", "only one can be bought by itself");
+}
+
 }  // namespace
 
 void CheckUsageTerms(const common::UsageTerms& usage, Violations& violations) {
+  CheckCap(usage, violations);
   Check(usage.has_maximum_charge(), usage.maximum_charge(), "plan.usage.maximum_charge",
         violations);
   if (usage.has_price()) CheckPrice(usage, "plan.usage.price.", violations);

@@ -1,11 +1,13 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "broadbill/accounts/v1/events.pb.h"
 #include "broadbill/invoicing/v1/events.pb.h"
 #include "broadbill/payments/v1/events.pb.h"
+#include "broadbill/rating/v1/events.pb.h"
 #include "libs/convert/convert.h"
 #include "libs/money/fraction.h"
 #include "libs/money/money.h"
@@ -19,6 +21,7 @@ namespace {
 namespace accounts = broadbill::accounts::v1;
 namespace invoicing = broadbill::invoicing::v1;
 namespace payments = broadbill::payments::v1;
+namespace rating = broadbill::rating::v1;
 
 constexpr char kNotKnown[] = "waits for the account, which is not known yet";
 
@@ -100,6 +103,37 @@ absl::Status ReadPriceChange(const accounts::PriceChangeAnnounced& change, Messa
   ASSIGN_OR_RETURN(row.amount, Minor(change.new_price(), exponent));
   ASSIGN_OR_RETURN(row.old_amount, Minor(change.old_price(), exponent));
   return absl::OkStatus();
+}
+
+std::string CapWord(broadbill::common::v1::UsageTerms::CapAction action) {
+  using Terms = broadbill::common::v1::UsageTerms;
+  return action == Terms::THROTTLE ? "throttle"
+         : action == Terms::BLOCK  ? "block"
+         : action == Terms::CHARGE ? "charge"
+                                   : "nothing";
+}
+
+void ReadThreshold(const rating::UsageThresholdReached& reached, MessageRow& row) {
+  using Terms = broadbill::common::v1::UsageTerms;
+  static const std::map<int, std::pair<int64_t, const char*>> kUnits = {
+      {Terms::GIB, {int64_t{1} << 30, "GiB"}},
+      {Terms::MB, {1000000, "MB"}},
+      {Terms::MIB, {int64_t{1} << 20, "MiB"}},
+      {Terms::TB, {1000000000000, "TB"}},
+      {Terms::TIB, {int64_t{1} << 40, "TiB"}}};
+  const auto found = kUnits.find(reached.unit());
+  const auto [bytes, name] =
+      found == kUnits.end() ? std::pair<int64_t, const char*>{1000000000, "GB"} : found->second;
+  const auto units = [unit = bytes](int64_t value) {
+    return FormatMinor(static_cast<int64_t>(Int128{value} * 100 / unit), 2);
+  };
+  row.template_code = kUsageThreshold;
+  row.service = reached.description();
+  row.number = std::to_string(reached.percent());
+  row.reference = absl::StrCat(units(reached.counted_bytes()), " of ",
+                               units(reached.included_bytes()), " ", name);
+  row.reason = CapWord(reached.cap_action());
+  row.due = Day(reached.period().end_date());
 }
 
 CustomerRow ToRow(const Uuid& account_id, const accounts::Account& account) {
@@ -241,6 +275,22 @@ absl::Status NotificationApp::OnPaymentsEvents(db::Tx& tx, const std::vector<fee
     } else {
       continue;
     }
+    facts.push_back(std::move(fact));
+  }
+  if (facts.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(facts, WithoutKnown(tx, std::move(facts)));
+  return Enqueue(tx, facts);
+}
+
+absl::Status NotificationApp::OnRatingEvents(db::Tx& tx, const std::vector<feed::Event>& events) {
+  std::vector<MessageRow> facts;
+  for (const feed::Event& event : events) {
+    rating::Event message;
+    if (!message.ParseFromString(event.body) || !message.has_usage_threshold_reached()) continue;
+    // Of several that were reached in one step the highest says all.
+    if (message.usage_threshold_reached().superseded()) continue;
+    ASSIGN_OR_RETURN(MessageRow fact, FactOf(event, message));
+    ReadThreshold(message.usage_threshold_reached(), fact);
     facts.push_back(std::move(fact));
   }
   if (facts.empty()) return absl::OkStatus();

@@ -5,6 +5,7 @@
 #include "broadbill/accounts/v1/events.pb.h"
 #include "broadbill/invoicing/v1/events.pb.h"
 #include "broadbill/payments/v1/events.pb.h"
+#include "broadbill/rating/v1/events.pb.h"
 #include "libs/testing/test_database.h"
 #include "services/notification/app/notification_app.h"
 #include "services/notification/migrations.h"
@@ -168,6 +169,35 @@ TEST_CASE("a price change is told with both prices") {
   CHECK(rows->Get<std::string>(0, 0) == "Fibre 500");
   CHECK(rows->Get<int64_t>(0, 1) == 4999);
   CHECK(rows->Get<int64_t>(0, 2) == 5499);
+  CHECK(rows->Get<std::string>(0, 3) == "2026-05-01");
+}
+
+TEST_CASE("of the thresholds that are reached in one step the highest is told") {
+  Fixture f;
+  REQUIRE(f.Apply(&NotificationApp::OnAccountsEvents, {f.Account(f.ann, {"a@x.example"})}).ok());
+  rating::v1::Event event;
+  auto* reached = event.mutable_usage_threshold_reached();
+  reached->set_description("Fibre 500");
+  reached->set_included_bytes(int64_t{100} << 30);
+  reached->set_counted_bytes((int64_t{101} << 30) + (int64_t{1} << 29));
+  reached->set_unit(common::v1::UsageTerms::GIB);
+  reached->set_cap_action(common::v1::UsageTerms::THROTTLE);
+  reached->mutable_period()->mutable_end_date()->set_year(2026);
+  reached->mutable_period()->mutable_end_date()->set_month(5);
+  reached->mutable_period()->mutable_end_date()->set_day(1);
+  reached->set_percent(80);
+  reached->set_superseded(true);
+  const feed::Event lower = f.Wrap(f.ann, event);
+  reached->set_percent(100);
+  reached->set_superseded(false);
+  const feed::Event higher = f.Wrap(f.ann, event);
+  REQUIRE(f.Apply(&NotificationApp::OnRatingEvents, {lower, higher}).ok());
+  REQUIRE(f.Apply(&NotificationApp::OnRatingEvents, {higher}).ok());
+  CHECK(f.Messages(f.ann) == Strings{"1 usage_threshold a@x.example "});
+  const auto rows = f.pool->Exec("SELECT number, reference, reason, due::text FROM message");
+  CHECK(rows->Get<std::string>(0, 0) == "100");
+  CHECK(rows->Get<std::string>(0, 1) == "101.50 of 100.00 GiB");
+  CHECK(rows->Get<std::string>(0, 2) == "throttle");
   CHECK(rows->Get<std::string>(0, 3) == "2026-05-01");
 }
 

@@ -47,6 +47,7 @@ class NotificationApp {
   absl::Status OnAccountsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
   absl::Status OnInvoicingEvents(db::Tx& tx, const std::vector<feed::Event>& events);
   absl::Status OnPaymentsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
+  absl::Status OnRatingEvents(db::Tx& tx, const std::vector<feed::Event>& events);
 
  private:
   // Makes the messages of these facts (rows without addressee): one per recipient, or one that says

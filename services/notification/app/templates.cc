@@ -40,7 +40,7 @@ absl::Status NoTemplate(const std::string& code) {
       "TEMPLATE_NOT_FOUND",
       "there is no template '" + code +
           "'; codes are credit_note, invoice, payment_declined, price_change, receipt, reminder, "
-          "and these followed by '_' and a name of your own");
+          "usage_threshold, and these followed by '_' and a name of your own");
 }
 
 // "de", "pt-BR", "zh-Hant-TW".

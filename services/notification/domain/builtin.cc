@@ -67,6 +67,18 @@ constexpr char kPriceChangeText[] =
     "\n"
     "Both are for one billing period, before taxes. You need not do anything.\n";
 
+constexpr char kUsageThresholdText[] =
+    "You have used {{percent}} % of what {{service}} on your account {{account_number}} includes.\n"
+    "\n"
+    "Used: {{used}}\n"
+    "New units from {{next_period}}\n"
+    "\n"
+    "{{#slows_down}}\n"
+    "When all of it is used, the service is slowed down until then.\n"
+    "{{/slows_down}}\n"
+    "{{#stops}}\nWhen all of it is used, the service stops until then.\n{{/stops}}\n"
+    "{{#is_charged}}\nWhat you use beyond it is charged on your next invoice.\n{{/is_charged}}\n";
+
 TemplateText Make(const char* code, const char* subject, const char* text) {
   TemplateText out;
   out.code = code;
@@ -91,7 +103,8 @@ const std::vector<TemplateText>& BuiltInTemplates() {
       Make(kPaymentDeclined, "Your payment to {{company_name}} was declined", kPaymentDeclinedText),
       Make(kPriceChange, "A new price for {{service}} from {{date}}", kPriceChangeText),
       Make(kReceipt, "Receipt from {{company_name}}", kReceiptText),
-      Make(kReminder, "Payment reminder from {{company_name}}", kReminderText)};
+      Make(kReminder, "Payment reminder from {{company_name}}", kReminderText),
+      Make(kUsageThreshold, "{{percent}} % of {{service}} used", kUsageThresholdText)};
   return *all;
 }
 
@@ -117,7 +130,9 @@ const std::set<std::string>& Placeholders(const std::string& family) {
       {kPriceChange, with({"service", "old_price", "new_price", "date"})},
       {kReceipt, with({"amount", "date", "method", "reference"})},
       {kPaymentDeclined, with({"amount", "date", "method", "reason", "retry_date"})},
-      {kReminder, with({"amount", "date", "due_date", "number"})}};
+      {kReminder, with({"amount", "date", "due_date", "number"})},
+      {kUsageThreshold,
+       with({"percent", "service", "used", "next_period", "slows_down", "stops", "is_charged"})}};
   static const std::set<std::string> kNone;
   const auto found = all->find(family);
   return found == all->end() ? kNone : found->second;

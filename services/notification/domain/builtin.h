@@ -17,6 +17,7 @@ inline constexpr char kReceipt[] = "receipt";
 inline constexpr char kPriceChange[] = "price_change";
 inline constexpr char kPaymentDeclined[] = "payment_declined";
 inline constexpr char kReminder[] = "reminder";
+inline constexpr char kUsageThreshold[] = "usage_threshold";
 
 // In order of code.
 const std::vector<TemplateText>& BuiltInTemplates();

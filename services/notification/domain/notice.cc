@@ -68,6 +68,17 @@ Values ValuesOf(const Notice& notice, const Parties& parties, const std::string&
       {"old_price", Amount(notice.old_amount, notice.currency, language)},
       {"new_price", Amount(notice.amount, notice.currency, language)}};
   const TemplateText* const family = FamilyOf(notice.template_code);
+  if (family != nullptr && family->code == kUsageThreshold) {
+    out["percent"] = notice.number;
+    out["used"] = notice.reference;
+    out["next_period"] = date(notice.due);
+    for (const auto& [name, action] :
+         {std::pair{"slows_down", "throttle"}, std::pair{"stops", "block"},
+          std::pair{"is_charged", "charge"}}) {
+      out[name] = notice.reason == action ? notice.reason : "";
+    }
+    return out;
+  }
   const bool declined = family != nullptr && family->code == kPaymentDeclined;
   out[declined ? "retry_date" : "due_date"] = date(notice.due);
   return out;
@@ -85,6 +96,12 @@ Notice SampleNotice(const std::string& template_code) {
   out.reference = "INV-2026-000123";
   out.reason = "insufficient funds";
   out.service = "Fibre 500";
+  const TemplateText* const family = FamilyOf(template_code);
+  if (family != nullptr && family->code == kUsageThreshold) {
+    out.number = "80";
+    out.reference = "80.12 of 100.00 GB";
+    out.reason = "throttle";
+  }
   out.old_amount = 4999;
   return out;
 }

@@ -23,7 +23,9 @@ struct Notice {
   std::string method;            // "Visa ending 4242"
   std::string reference;         // what the customer states or stated when paying
   std::string reason;            // why a payment was declined, for people
-  std::string service;           // whose price changes; the new price is `amount`
+  std::string service;           // whose price changes; the new price is `amount`. Whose usage
+                                 // reached `number` percent: `reference` "80.00 of 100.00 GB",
+                                 // `reason` the cap's action, `due` the next period's first day
   int64_t old_amount = 0;        // its price until then
 };
 

@@ -53,6 +53,26 @@ TEST_CASE("the words of a price change") {
   CHECK(absl::StrContains(rendered.text, "Until then: $49.99\nFrom then:  $54.47\n"));
 }
 
+TEST_CASE("the words of a threshold say what happens when all is used") {
+  Notice notice = Of(kUsageThreshold);
+  const auto text = [&] {
+    return RenderMessage(*FamilyOf(kUsageThreshold), ValuesOf(notice, SampleParties(), "en")).text;
+  };
+  CHECK(
+      RenderMessage(*FamilyOf(kUsageThreshold), ValuesOf(notice, SampleParties(), "en")).subject ==
+      "80 % of Fibre 500 used");
+  CHECK(absl::StrContains(text(), "You have used 80 % of what Fibre 500 on your account"));
+  CHECK(absl::StrContains(text(), "Used: 80.12 of 100.00 GB\nNew units from April 16, 2026\n"));
+  CHECK(absl::StrContains(text(), "slowed down until then"));
+  notice.reason = "block";
+  CHECK(absl::StrContains(text(), "the service stops until then"));
+  notice.reason = "charge";
+  CHECK(absl::StrContains(text(), "is charged on your next invoice"));
+  notice.reason = "nothing";
+  CHECK_FALSE(absl::StrContains(text(), "then."));
+  CHECK_FALSE(absl::StrContains(text(), "charged"));
+}
+
 TEST_CASE("dates and amounts in the language of the message") {
   const CivilDay day(2026, 3, 1);
   CHECK(LongDate(day, "") == "March 1, 2026");
@@ -78,7 +98,8 @@ TEST_CASE("every built-in template is valid and says what it must") {
     const Rendered out =
         RenderMessage(one, ValuesOf(SampleNotice(one.code), SampleParties(), "en"));
     CHECK(absl::StrContains(out.text, "Hello Åsa Lindström,"));
-    CHECK(absl::StrContains(out.text, "$54.47"));
+    const bool of_usage = one.code == kUsageThreshold;
+    CHECK(absl::StrContains(out.text, of_usage ? "80.12 of 100.00 GB" : "$54.47"));
     CHECK(absl::StrContains(out.text, "A-1024"));
     CHECK_FALSE(absl::StrContains(out.text, "{{"));
     CHECK_FALSE(absl::StrContains(out.text, "\n\n\n"));

@@ -9,6 +9,7 @@
 #include "libs/calendar/time_zone.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/live_usage.h"
 #include "services/rating/domain/number.h"
 
 namespace broadbill::rating {
@@ -158,6 +159,13 @@ std::string FreeDestination(CallOutcome outcome) {
   }
 }
 
+template <class Row>
+std::set<Uuid> ItemsOf(const std::vector<Row>& rows) {
+  std::set<Uuid> out;
+  for (const Row& row : rows) out.insert(row.item_id);
+  return out;
+}
+
 std::string E164OrRaw(const std::string& number, const DialPlan& plan) {
   return ToE164(number, plan).value_or(number);
 }
@@ -267,7 +275,19 @@ absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
   ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
   counts_.applied += kept;
   counts_.duplicates += static_cast<int64_t>(rows.size()) - kept;
+  if (kept > 0) RETURN_IF_ERROR(Touch(ItemsOf(rows)));
   return Flush();
+}
+
+absl::Status Ingest::Touch(const std::set<Uuid>& items) {
+  std::vector<Uuid> watched;
+  for (const Uuid& item : items) {
+    const auto [begin, end] = terms_.equal_range(item);
+    const bool any =
+        std::any_of(begin, end, [](const auto& entry) { return entry.second.watched; });
+    if (any) watched.push_back(item);
+  }
+  return TouchUsage(tx_, now_, watched);
 }
 
 absl::Status Ingest::LoadEvents(const std::vector<UsageEventRecord>& records, KnownEvents& known) {
@@ -333,6 +353,7 @@ absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
   }
   ASSIGN_OR_RETURN(const int64_t fresh, db::CopyNew(tx_, rows));
   counts_.applied += fresh;
+  if (fresh > 0) RETURN_IF_ERROR(Touch(ItemsOf(rows)));
   if (fresh < static_cast<int64_t>(rows.size())) RETURN_IF_ERROR(CountOvertaken(rows, kept, fresh));
   return Flush();
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,6 +69,8 @@ class Ingest {
   // Counts rows that another transaction kept first; `fresh` of them were ours.
   absl::Status CountOvertaken(const std::vector<EventRow>& rows,
                               const std::vector<UsageEventRecord>& records, int64_t fresh);
+  // Tells the watcher whose usage changed, where anything can be used up.
+  absl::Status Touch(const std::set<Uuid>& items);
   absl::StatusOr<const LoadedDecks*> Decks(const std::vector<std::string>& codes);
   absl::Status Rate(const CallRecord& record, const Subjects& subjects, const std::string& country,
                     std::vector<CallRow>& rated);

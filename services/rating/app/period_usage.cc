@@ -1,3 +1,5 @@
+#include "services/rating/app/period_usage.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -227,9 +229,8 @@ absl::Status AnswerVoice(db::Tx& tx, const pb::PeriodUsageQuery& in, const std::
 
 }  // namespace
 
-absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
-    const rpc::Context&, const pb::BatchGetPeriodUsageRequest& request) {
-  if (request.queries_size() > 3000) return InvalidField("queries", "must be at most 3,000");
+absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
+    db::Tx& tx, const pb::BatchGetPeriodUsageRequest& request) {
   std::vector<Query> queries;
   for (int i = 0; i < request.queries_size(); ++i) {
     ASSIGN_OR_RETURN(Query query, ReadQuery(request.queries(i), absl::StrCat("queries[", i, "].")));
@@ -237,7 +238,6 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
   }
   pb::BatchGetPeriodUsageResponse response;
   if (queries.empty()) return response;
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
   ASSIGN_OR_RETURN(const Usage usage, Load(tx, queries));
   for (int i = 0; i < request.queries_size(); ++i) {
     const pb::PeriodUsageQuery& in = request.queries(i);
@@ -255,6 +255,13 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
     }));
   }
   return response;
+}
+
+absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
+    const rpc::Context&, const pb::BatchGetPeriodUsageRequest& request) {
+  if (request.queries_size() > 3000) return InvalidField("queries", "must be at most 3,000");
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
+  return AnswerPeriodUsage(tx, request);
 }
 
 }  // namespace broadbill::rating

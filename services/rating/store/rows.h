@@ -31,6 +31,9 @@ struct ItemTermsRow {
   CivilDay valid_from, valid_to;
   std::string time_zone, country, currency;
   std::vector<std::string> decks;
+  db::Bytes usage = {};  // common.v1.UsageTerms; empty: none
+  std::string service = {};
+  bool watched = false;
   static constexpr char kTable[] = "item_terms";
   static constexpr auto Columns() {
     return std::make_tuple(
@@ -39,7 +42,9 @@ struct ItemTermsRow {
         db::Col("valid_from", &ItemTermsRow::valid_from),
         db::Col("valid_to", &ItemTermsRow::valid_to),
         db::Col("time_zone", &ItemTermsRow::time_zone), db::Col("country", &ItemTermsRow::country),
-        db::Col("currency", &ItemTermsRow::currency), db::Col("decks", &ItemTermsRow::decks));
+        db::Col("currency", &ItemTermsRow::currency), db::Col("decks", &ItemTermsRow::decks),
+        db::Col("usage", &ItemTermsRow::usage), db::Col("service", &ItemTermsRow::service),
+        db::Col("watched", &ItemTermsRow::watched));
   }
 };
 
@@ -165,6 +170,69 @@ struct WaitingRow {
         db::Col("subject", &WaitingRow::subject), db::Col("item_id", &WaitingRow::item_id),
         db::Col("at", &WaitingRow::at), db::Col("source_name", &WaitingRow::source_name),
         db::Col("source_line", &WaitingRow::source_line), db::Col("raw", &WaitingRow::raw));
+  }
+};
+
+struct UsageCycleRow {
+  Uuid account_id, item_id;
+  CivilDay start_date, end_date;
+  std::vector<CivilDay> cycle_days;
+  std::vector<int32_t> cycle_day_values;
+  int16_t anchor_rule = 0;
+  std::optional<CivilDay> anchor_date;
+  bool full_first = false;
+  static constexpr char kTable[] = "usage_cycle";
+  static constexpr auto Columns() {
+    using R = UsageCycleRow;
+    return std::make_tuple(
+        db::Col("account_id", &R::account_id), db::Col("item_id", &R::item_id),
+        db::Col("start_date", &R::start_date), db::Col("end_date", &R::end_date),
+        db::Col("cycle_days", &R::cycle_days), db::Col("cycle_day_values", &R::cycle_day_values),
+        db::Col("anchor_rule", &R::anchor_rule), db::Col("anchor_date", &R::anchor_date),
+        db::Col("full_first", &R::full_first));
+  }
+};
+
+struct UsageTouchedRow {
+  Uuid touch_id;
+  absl::Time at;
+  std::vector<Uuid> items;
+  static constexpr char kTable[] = "usage_touched";
+  static constexpr auto Columns() {
+    using R = UsageTouchedRow;
+    return std::make_tuple(db::Col("touch_id", &R::touch_id), db::Col("at", &R::at),
+                           db::Col("items", &R::items));
+  }
+};
+
+struct UsageThresholdRow {
+  Uuid account_id, item_id;
+  CivilDay period_start;
+  int32_t percent = 0;
+  absl::Time reached_at;
+  static constexpr char kTable[] = "usage_threshold";
+  static constexpr auto Columns() {
+    using R = UsageThresholdRow;
+    return std::make_tuple(db::Col("account_id", &R::account_id), db::Col("item_id", &R::item_id),
+                           db::Col("period_start", &R::period_start),
+                           db::Col("percent", &R::percent), db::Col("reached_at", &R::reached_at));
+  }
+};
+
+struct UsageCapRow {
+  Uuid account_id, item_id;
+  CivilDay period_start, period_end;
+  int16_t action = 0;
+  int64_t download_kbps = 0, upload_kbps = 0;
+  absl::Time ends_at;
+  static constexpr char kTable[] = "usage_cap";
+  static constexpr auto Columns() {
+    using R = UsageCapRow;
+    return std::make_tuple(
+        db::Col("account_id", &R::account_id), db::Col("item_id", &R::item_id),
+        db::Col("period_start", &R::period_start), db::Col("period_end", &R::period_end),
+        db::Col("action", &R::action), db::Col("download_kbps", &R::download_kbps),
+        db::Col("upload_kbps", &R::upload_kbps), db::Col("ends_at", &R::ends_at));
   }
 };
 

@@ -29,6 +29,7 @@
 #include "libs/status/macros.h"
 #include "services/broadbill/imports.h"
 #include "tests/scenarios/runner/catalogue.h"
+#include "tests/scenarios/runner/live.h"
 #include "tests/scenarios/runner/reader.h"
 #include "tests/scenarios/runner/reports.h"
 #include "tests/scenarios/runner/selling.h"
@@ -1030,6 +1031,13 @@ class Scenario {
       ASSIGN_OR_RETURN(const std::string found, what == "term"      ? ExpectTerm(world_, r)
                                                 : what == "changed" ? ExpectChanged(world_, r)
                                                                     : ExpectPreview(world_, r));
+      if (!found.empty()) Report(line_ + 1, found);
+      return absl::OkStatus();
+    }
+    if (what == "service" || what == "thresholds" || what == "usage") {
+      ASSIGN_OR_RETURN(const std::string found, what == "service"      ? ExpectService(world_, r)
+                                                : what == "thresholds" ? ExpectThresholds(world_, r)
+                                                                       : ExpectUsage(world_, r));
       if (!found.empty()) Report(line_ + 1, found);
       return absl::OkStatus();
     }

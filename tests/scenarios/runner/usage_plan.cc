@@ -43,12 +43,55 @@ absl::Status ReadBundle(Reader& r, common::VoiceBundle* bundle) {
   return absl::OkStatus();
 }
 
+// "2000/1000" in kbit/s.
+absl::Status ReadSpeed(Reader& r, int64_t& down, int64_t& up) {
+  ASSIGN_OR_RETURN(const std::string text, r.Next("a speed like 2000/1000"));
+  const std::vector<std::string> parts = absl::StrSplit(text, '/');
+  down = std::atoll(parts[0].c_str());
+  up = parts.size() > 1 ? std::atoll(parts[1].c_str()) : down;
+  return absl::OkStatus();
+}
+
+// thresholds 50,80,100 | cap throttle DOWN/UP | cap block|nothing|charge | speed DOWN/UP
+absl::Status ReadCap(const std::string& word, Reader& r, accounts::Plan* plan) {
+  common::UsageTerms* usage = plan->mutable_usage();
+  int64_t down = 0;
+  int64_t up = 0;
+  if (word == "speed") {
+    RETURN_IF_ERROR(ReadSpeed(r, down, up));
+    plan->mutable_speed()->set_download_kbps(down);
+    plan->mutable_speed()->set_upload_kbps(up);
+    return absl::OkStatus();
+  }
+  if (word == "thresholds") {
+    ASSIGN_OR_RETURN(const std::string text, r.Next("percents"));
+    for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
+      usage->add_thresholds(std::atoi(part.c_str()));
+    }
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::string action, r.Next("throttle, block, nothing or charge"));
+  usage->set_cap_action(action == "throttle"  ? common::UsageTerms::THROTTLE
+                        : action == "block"   ? common::UsageTerms::BLOCK
+                        : action == "nothing" ? common::UsageTerms::NOTHING
+                                              : common::UsageTerms::CHARGE);
+  if (action != "throttle") return absl::OkStatus();
+  RETURN_IF_ERROR(ReadSpeed(r, down, up));
+  usage->set_throttle_download_kbps(down);
+  usage->set_throttle_upload_kbps(up);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<bool> ReadUsageOption(const std::string& word, Reader& r, accounts::Plan* plan) {
   if (word == "bundle") {
     common::VoiceBundle* bundle = plan->mutable_voice()->add_bundles();
     RETURN_IF_ERROR(ReadBundle(r, bundle));
+    return true;
+  }
+  if (word == "thresholds" || word == "cap" || word == "speed") {
+    RETURN_IF_ERROR(ReadCap(word, r, plan));
     return true;
   }
   common::UsagePrice::Model model = common::UsagePrice::MODEL_UNSPECIFIED;

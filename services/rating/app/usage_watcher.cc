@@ -1,0 +1,325 @@
+#include "services/rating/app/usage_watcher.h"
+
+#include <algorithm>
+
+#include "absl/time/clock.h"
+#include "broadbill/rating/v1/events.pb.h"
+#include "libs/convert/convert.h"
+#include "libs/fault/fault.h"
+#include "libs/rpc/log.h"
+#include "libs/status/error.h"
+#include "libs/status/macros.h"
+#include "services/rating/domain/live.h"
+
+namespace broadbill::rating {
+namespace {
+
+namespace common = broadbill::common::v1;
+namespace pb = broadbill::rating::v1;
+
+constexpr size_t kItemsPerStep = 1000;
+constexpr int64_t kRowsPerStep = 200;
+constexpr absl::Duration kPoll = absl::Milliseconds(100);
+constexpr absl::Duration kBackoff = absl::Seconds(1);
+constexpr absl::Duration kLostEvery = absl::Seconds(30);
+
+pb::Event EventOf(const Uuid& account_id, absl::Time now) {
+  pb::Event out;
+  out.set_account_id(account_id.ToText("acc"));
+  out.set_event_id(Uuid::Make(now).ToText("evt"));
+  *out.mutable_at() = convert::ToProto(now);
+  return out;
+}
+
+void Add(const Uuid& account_id, const pb::Event& event, std::vector<db::FeedEvent>& out) {
+  out.push_back({event.GetTypeName(), account_id, event.SerializeAsString()});
+}
+
+common::UsageTerms::CapAction ActionOf(const common::UsageTerms& terms) {
+  return terms.cap_action() == common::UsageTerms::CAP_ACTION_UNSPECIFIED
+             ? common::UsageTerms::CHARGE
+             : terms.cap_action();
+}
+
+// What the network should do by what is used now.
+UsageCapRow CapOf(const LiveStretch& stretch) {
+  UsageCapRow out;
+  out.account_id = stretch.account_id;
+  out.item_id = stretch.item_id;
+  out.period_start = stretch.days.start;
+  out.period_end = stretch.days.end;
+  out.ends_at = stretch.end;
+  const auto action = ActionOf(stretch.terms);
+  if (!IsUsedUp(stretch.counted(), stretch.included())) return out;
+  if (action == common::UsageTerms::BLOCK) out.action = common::UsageTerms::BLOCK;
+  if (action != common::UsageTerms::THROTTLE) return out;
+  out.action = common::UsageTerms::THROTTLE;
+  out.download_kbps = stretch.terms.throttle_download_kbps();
+  out.upload_kbps = stretch.terms.throttle_upload_kbps();
+  return out;
+}
+
+bool SaysTheSame(const UsageCapRow& a, const UsageCapRow& b) {
+  if (a.action == 0 && b.action == 0) return true;
+  return a.action == b.action && a.period_start == b.period_start && a.period_end == b.period_end &&
+         a.download_kbps == b.download_kbps && a.upload_kbps == b.upload_kbps;
+}
+
+pb::Event CapEvent(const UsageCapRow& before, const UsageCapRow& after, absl::Time now) {
+  pb::Event event = EventOf(after.account_id, now);
+  if (after.action == 0) {
+    pb::UsageCapLifted* lifted = event.mutable_usage_cap_lifted();
+    lifted->set_item_id(before.item_id.ToText("sub"));
+    *lifted->mutable_period() =
+        convert::ToProto(DateInterval{before.period_start, before.period_end});
+    lifted->set_reason(before.ends_at <= now ? pb::UsageCapLifted::PERIOD_OVER
+                                             : pb::UsageCapLifted::UNITS_LEFT);
+    return event;
+  }
+  pb::UsageCapReached* reached = event.mutable_usage_cap_reached();
+  reached->set_item_id(after.item_id.ToText("sub"));
+  *reached->mutable_period() = convert::ToProto(DateInterval{after.period_start, after.period_end});
+  reached->set_action(static_cast<common::UsageTerms::CapAction>(after.action));
+  reached->set_throttle_download_kbps(after.download_kbps);
+  reached->set_throttle_upload_kbps(after.upload_kbps);
+  return event;
+}
+
+}  // namespace
+
+absl::StatusOr<UsageWatcher::Touched> UsageWatcher::Take(db::Tx& tx,
+                                                         std::vector<Uuid>& rows) const {
+  Touched out;
+  ASSIGN_OR_RETURN(const std::vector<UsageTouchedRow> touched,
+                   db::Select<UsageTouchedRow>(
+                       tx, "ORDER BY touch_id LIMIT $1 FOR UPDATE SKIP LOCKED", kRowsPerStep));
+  for (const UsageTouchedRow& row : touched) {
+    if (!rows.empty() && out.size() + row.items.size() > kItemsPerStep) break;
+    rows.push_back(row.touch_id);
+    for (const Uuid& item : row.items) out[item].insert(row.at);
+  }
+  // Caps whose period is over.
+  ASSIGN_OR_RETURN(const db::Result over,
+                   tx.Exec("SELECT item_id FROM usage_cap WHERE action <> 0 AND ends_at <= $1 "
+                           "ORDER BY ends_at LIMIT $2",
+                           clock_.Now(), static_cast<int64_t>(kItemsPerStep)));
+  for (int i = 0; i < over.size(); ++i) out[over.Get<Uuid>(i, 0)];
+  return out;
+}
+
+absl::Status UsageWatcher::TellThresholds(db::Tx& tx, const std::vector<LiveStretch>& stretches,
+                                          Outcome& outcome) const {
+  const absl::Time now = clock_.Now();
+  std::vector<UsageThresholdRow> rows;
+  std::map<std::pair<Uuid, CivilDay>, const LiveStretch*> of;
+  for (const LiveStretch& one : stretches) {
+    if (!CanBeUsedUp(one.terms)) continue;
+    of[{one.item_id, one.days.start}] = &one;
+    const std::vector<int32_t> thresholds(one.terms.thresholds().begin(),
+                                          one.terms.thresholds().end());
+    for (const int32_t percent : ThresholdsReached(thresholds, one.counted(), one.included())) {
+      rows.push_back({one.account_id, one.item_id, one.days.start, percent, now});
+    }
+  }
+  if (rows.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const db::Result fresh,
+                   db::InsertArrays(tx, rows,
+                                    "ON CONFLICT DO NOTHING RETURNING item_id, period_start, "
+                                    "percent"));
+  std::map<std::pair<Uuid, CivilDay>, std::set<int32_t>> reached;
+  for (int i = 0; i < fresh.size(); ++i) {
+    reached[{fresh.Get<Uuid>(i, 0), fresh.Get<CivilDay>(i, 1)}].insert(fresh.Get<int32_t>(i, 2));
+  }
+  for (const auto& [key, percents] : reached) {
+    const LiveStretch& one = *of.at(key);
+    for (const int32_t percent : percents) {
+      pb::Event event = EventOf(one.account_id, now);
+      pb::UsageThresholdReached* out = event.mutable_usage_threshold_reached();
+      out->set_item_id(one.item_id.ToText("sub"));
+      *out->mutable_period() = convert::ToProto(one.days);
+      out->set_percent(percent);
+      out->set_included_bytes(one.included());
+      out->set_counted_bytes(one.counted());
+      out->set_cap_action(ActionOf(one.terms));
+      out->set_superseded(percent != *percents.rbegin());
+      out->set_description(one.service);
+      out->set_unit(one.terms.unit());
+      Add(one.account_id, event, outcome.events);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status UsageWatcher::TellCaps(db::Tx& tx, const std::map<Uuid, LiveItem>& items,
+                                    const std::map<Uuid, const LiveStretch*>& live,
+                                    Outcome& outcome) const {
+  const absl::Time now = clock_.Now();
+  std::vector<Uuid> ids;
+  for (const auto& [id, item] : items) ids.push_back(id);
+  ASSIGN_OR_RETURN(const std::vector<UsageCapRow> rows,
+                   db::Select<UsageCapRow>(tx, "WHERE item_id = ANY($1)", ids));
+  std::map<Uuid, UsageCapRow> before;
+  for (const UsageCapRow& row : rows) before[row.item_id] = row;
+  std::vector<UsageCapRow> changed;
+  for (const auto& [id, item] : items) {
+    const auto stretch = live.find(id);
+    const auto known = before.find(id);
+    UsageCapRow is;
+    if (stretch != live.end()) {
+      is = CapOf(*stretch->second);
+    } else if (known != before.end()) {
+      is = known->second;
+      is.action = 0;
+    }
+    const UsageCapRow was = known == before.end() ? UsageCapRow{} : known->second;
+    if (SaysTheSame(was, is)) continue;
+    changed.push_back(is);
+    Add(is.account_id, CapEvent(was, is, now), outcome.events);
+  }
+  return db::InsertArrays(tx, changed,
+                          "ON CONFLICT (account_id, item_id) DO UPDATE SET period_start = "
+                          "excluded.period_start, period_end = excluded.period_end, action = "
+                          "excluded.action, download_kbps = excluded.download_kbps, upload_kbps = "
+                          "excluded.upload_kbps, ends_at = excluded.ends_at")
+      .status();
+}
+
+absl::Status UsageWatcher::Judge(db::Tx& tx, const Touched& touched, Outcome& outcome) const {
+  const absl::Time now = clock_.Now();
+  std::vector<Uuid> ids;
+  for (const auto& [id, times] : touched) ids.push_back(id);
+  ASSIGN_OR_RETURN(const auto items, LoadLiveItems(tx, ids, /*lock=*/true));
+  std::vector<LiveStretch> stretches;
+  std::set<size_t> running;  // those that hold this moment
+  for (const auto& [id, item] : items) {
+    if (auto one = StretchAt(item, now)) {
+      running.insert(stretches.size());
+      stretches.push_back(*std::move(one));
+    }
+    // Usage that came just before a period's end belongs to that period.
+    std::set<CivilDay> seen;
+    for (const absl::Time at : touched.at(id)) {
+      auto one = StretchAt(item, at);
+      if (!one.has_value() || one->end > now || !seen.insert(one->days.start).second) continue;
+      stretches.push_back(*std::move(one));
+    }
+  }
+  RETURN_IF_ERROR(FillUsage(tx, stretches));
+  RETURN_IF_ERROR(TellThresholds(tx, stretches, outcome));
+  std::map<Uuid, const LiveStretch*> live;
+  for (const size_t i : running) live[stretches[i].item_id] = &stretches[i];
+  RETURN_IF_ERROR(TellCaps(tx, items, live, outcome));
+  for (const size_t i : running) outcome.live.push_back(stretches[i]);
+  return absl::OkStatus();
+}
+
+absl::Status UsageWatcher::LiftWhatIsOver(db::Tx& tx, const Uuid& item, Outcome& outcome) const {
+  const absl::Time now = clock_.Now();
+  ASSIGN_OR_RETURN(
+      const std::vector<UsageCapRow> over,
+      db::Select<UsageCapRow>(tx, "WHERE item_id = $1 AND action <> 0 AND ends_at <= $2 FOR UPDATE",
+                              item, now));
+  if (over.empty()) return absl::OkStatus();
+  UsageCapRow lifted = over.front();
+  lifted.action = 0;
+  Add(lifted.account_id, CapEvent(over.front(), lifted, now), outcome.events);
+  return tx.Exec("UPDATE usage_cap SET action = 0 WHERE item_id = $1", item).status();
+}
+
+absl::Status UsageWatcher::JudgeApart(db::Tx& tx, const Touched& touched, Outcome& outcome) const {
+  for (const auto& [id, times] : touched) {
+    RETURN_IF_ERROR(tx.ExecScript("SAVEPOINT one"));
+    Outcome one;
+    const absl::Status status = Judge(tx, {{id, times}}, one);
+    if (status.ok()) {
+      RETURN_IF_ERROR(tx.ExecScript("RELEASE SAVEPOINT one"));
+      outcome.events.insert(outcome.events.end(), one.events.begin(), one.events.end());
+      outcome.live.insert(outcome.live.end(), one.live.begin(), one.live.end());
+      continue;
+    }
+    RETURN_IF_ERROR(tx.ExecScript("ROLLBACK TO SAVEPOINT one"));
+    rpc::Log(rpc::LogLevel::kError, "an item's usage cannot be judged",
+             {{"item", id.ToText("sub")}, {"detail", std::string(status.message())}});
+    metrics_.Count("broadbill_usage_watch_failures_total", {});
+    // Nobody stays slowed down beyond the period because of that.
+    RETURN_IF_ERROR(LiftWhatIsOver(tx, id, outcome));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> UsageWatcher::Step() {
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  std::vector<Uuid> rows;
+  ASSIGN_OR_RETURN(const Touched touched, Take(tx, rows));
+  if (rows.empty() && touched.empty()) return 0;
+  fault::Point("watch", "taken");
+  RETURN_IF_ERROR(tx.ExecScript("SAVEPOINT batch"));
+  Outcome outcome;
+  const absl::Status judged = Judge(tx, touched, outcome);
+  if (!judged.ok()) {
+    if (judged.code() == absl::StatusCode::kUnavailable ||
+        judged.code() == absl::StatusCode::kAborted) {
+      return judged;
+    }
+    RETURN_IF_ERROR(tx.ExecScript("ROLLBACK TO SAVEPOINT batch"));
+    outcome = {};
+    RETURN_IF_ERROR(JudgeApart(tx, touched, outcome));
+  }
+  RETURN_IF_ERROR(tx.Exec("DELETE FROM usage_touched WHERE touch_id = ANY($1)", rows).status());
+  RETURN_IF_ERROR(db::AppendFeed(tx, outcome.events, clock_.Now()));
+  RETURN_IF_ERROR(tx.Commit("watch"));
+  if (!outcome.events.empty()) db::SignalFeed("rating");
+  counters_.Write(outcome.live, clock_.Now());
+  metrics_.Count("broadbill_usage_watched_items_total", {}, static_cast<double>(touched.size()));
+  return static_cast<int64_t>(touched.size());
+}
+
+absl::StatusOr<bool> UsageWatcher::IsDone() const {
+  ASSIGN_OR_RETURN(const db::Result some,
+                   pool_->Exec("SELECT 1 FROM usage_touched UNION ALL SELECT 1 FROM usage_cap "
+                               "WHERE action <> 0 AND ends_at <= $1 LIMIT 1",
+                               clock_.Now()));
+  return some.empty();
+}
+
+absl::Status UsageWatcher::TouchAll() const {
+  constexpr size_t kPart = 500;
+  ASSIGN_OR_RETURN(const db::Result all,
+                   pool_->Exec("SELECT DISTINCT item_id FROM item_terms WHERE watched"));
+  return db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
+    std::vector<Uuid> part;
+    for (int i = 0; i < all.size(); ++i) {
+      part.push_back(all.Get<Uuid>(i, 0));
+      if (part.size() < kPart && i + 1 < all.size()) continue;
+      RETURN_IF_ERROR(TouchUsage(tx, clock_.Now(), part));
+      part.clear();
+    }
+    return absl::OkStatus();
+  });
+}
+
+void UsageWatcher::Run(rpc::Background& background) {
+  absl::Time look_for_loss = absl::InfinitePast();
+  bool lost = false;
+  while (!background.stopping()) {
+    if (absl::Now() >= look_for_loss) {
+      look_for_loss = absl::Now() + kLostEvery;
+      lost = counters_.TakeLost() || lost;
+      if (lost) lost = !TouchAll().ok();
+    }
+    const absl::Time began = absl::Now();
+    const auto looked = Step();
+    if (!looked.ok()) {
+      rpc::Log(rpc::LogLevel::kWarning, "usage is watched again in a moment",
+               {{"detail", std::string(looked.status().message())}});
+      background.WaitFor(kBackoff);
+    } else if (*looked == 0) {
+      background.WaitFor(kPoll);
+    } else {
+      // Usage that comes meanwhile is looked at together; half of the time is left to others.
+      background.WaitFor(std::max(kPoll, absl::Now() - began));
+    }
+  }
+}
+
+}  // namespace broadbill::rating
