@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/convert/convert.h"
+#include "libs/money/fraction.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 
@@ -106,6 +107,26 @@ void ReadUnit(const common::UsageTerms& in, DataTerms& out) {
   out.unit_name = unit->second.second;
 }
 
+// What a period is used up by and what happens then; a percentile or a peak has none of it.
+void ReadBalance(const common::UsageTerms& in, const std::string& field, DataTerms& out,
+                 Violations& violations) {
+  if (out.measure != Measure::kTotal) return;
+  const auto action = in.cap_action();
+  out.charges_overage =
+      action == common::UsageTerms::CAP_ACTION_UNSPECIFIED || action == common::UsageTerms::CHARGE;
+  if (out.unlimited) return;
+  out.pool = in.pool();
+  if (!in.has_rollover()) return;
+  const int periods = in.rollover().periods();
+  violations.Require(periods >= 1 && periods <= 24, field + "rollover.periods", "must be 1 to 24");
+  out.rollover.periods = periods;
+  Reader read(field + "rollover.", violations);
+  const auto maximum = read.Maybe(in.rollover().has_maximum(), in.rollover().maximum(), "maximum");
+  if (!maximum.has_value()) return;
+  const auto bytes = (Fraction::Of(*maximum) * Fraction::Of(out.unit_bytes)).Round(Rounding::kDown);
+  if (violations.Check(bytes.status(), field + "rollover.maximum")) out.rollover.maximum = *bytes;
+}
+
 }  // namespace
 
 absl::StatusOr<DataTerms> ReadTerms(const common::UsageTerms& in, const std::string& field) {
@@ -128,6 +149,7 @@ absl::StatusOr<DataTerms> ReadTerms(const common::UsageTerms& in, const std::str
       read.Number(in.has_percentile(), in.percentile(), "percentile", Decimal::FromInt(95));
   violations.Require(out.percentile > Decimal() && out.percentile <= Decimal::FromInt(100),
                      field + "percentile", "must be more than 0 and at most 100");
+  ReadBalance(in, field, out, violations);
   const bool total = out.measure == Measure::kTotal;
   violations.Require(!total || in.unit() != common::UsageTerms::MBIT_PER_SECOND, field + "unit",
                      "MBIT_PER_SECOND needs the measure PERCENTILE or PEAK");

@@ -49,7 +49,9 @@ uint64_t InDirection(Direction direction, const Octets& octets) {
 absl::Status PriceBlocks(const DataTerms& terms, int currency_exponent, DataCharge& out) {
   ASSIGN_OR_RETURN(const int64_t block_bytes,
                    (Fraction::Of(terms.block_size) * Fraction::Of(terms.unit_bytes)).Round());
-  out.blocks = (out.overage_bytes + block_bytes - 1) / std::max<int64_t>(1, block_bytes);
+  if (terms.charges_overage) {
+    out.blocks = (out.overage_bytes + block_bytes - 1) / std::max<int64_t>(1, block_bytes);
+  }
   const Fraction price = Fraction::MinorUnits(terms.block_price, currency_exponent);
   ASSIGN_OR_RETURN(out.amount_minor, (price * Fraction::Of(out.blocks)).Round());
   if (out.blocks > 0) {
@@ -67,18 +69,37 @@ absl::Status PriceBlocks(const DataTerms& terms, int currency_exponent, DataChar
   return absl::OkStatus();
 }
 
-absl::Status PriceModelled(const DataTerms& terms, const Fraction& allowance, int currency_exponent,
-                           DataCharge& out) {
+absl::Status PriceModelled(const DataTerms& terms, const Fraction& allowance, int64_t bytes,
+                           int currency_exponent, DataCharge& out) {
   PriceTerms price = *terms.price;
   price.raw_per_unit = Decimal::FromInt(terms.unit_bytes);
   ASSIGN_OR_RETURN(price.included, allowance.ToDecimal());
   if (terms.maximum_charge.has_value()) price.maximum = terms.maximum_charge;
-  ASSIGN_OR_RETURN(const UsageLine line,
-                   BillUsage(price, PriceQuantity(price, Fraction::Of(out.counted_bytes)), 0,
-                             LineKind::kLast, currency_exponent));
+  ASSIGN_OR_RETURN(const UsageLine line, BillUsage(price, PriceQuantity(price, Fraction::Of(bytes)),
+                                                   0, LineKind::kLast, currency_exponent));
   out.amount_minor = line.total_minor;
   absl::StrAppend(&out.derivation, ": ", line.derivation);
   return absl::OkStatus();
+}
+
+// "131.00 GB − 20.00 GB rolled over − 100.00 GB included − 10.00 GB top-up = 1.00 GB".
+std::string SourcesText(const DataTerms& terms, const Covered& covered, const DataCharge& charge) {
+  const auto units = [&](int64_t bytes) {
+    return absl::StrCat(Units(bytes, terms.unit_bytes), " ", terms.unit_name);
+  };
+  if (covered.total() == 0) {
+    return absl::StrCat(units(charge.counted_bytes), " of ", units(charge.allowance_bytes),
+                        " included");
+  }
+  std::string out = units(charge.counted_bytes);
+  const auto less = [&](int64_t bytes, const char* source) {
+    if (bytes > 0) absl::StrAppend(&out, " − ", units(bytes), " ", source);
+  };
+  less(covered.rolled_over, "rolled over");
+  less(charge.counted_bytes - charge.overage_bytes - covered.total(), "included");
+  less(covered.bought, "top-up");
+  less(covered.pool, "of the pool");
+  return absl::StrCat(out, " = ", units(charge.overage_bytes));
 }
 
 }  // namespace
@@ -137,24 +158,34 @@ PeriodOctets CountOctets(const DataTerms& terms, const UsageStretches& stretches
   return out;
 }
 
+absl::StatusOr<int64_t> AllowanceBytes(const DataTerms& terms, int64_t days, int64_t full_days) {
+  ASSIGN_OR_RETURN(const Fraction allowance, Allowance(terms, days, full_days));
+  return (allowance * Fraction::Of(terms.unit_bytes)).Round(Rounding::kDown);
+}
+
 absl::StatusOr<DataCharge> PriceCounted(const DataTerms& terms, int64_t counted, int64_t days,
-                                        int64_t full_days, int currency_exponent) {
+                                        int64_t full_days, int currency_exponent,
+                                        const Covered& covered) {
   DataCharge out;
   out.counted_bytes = counted;
-  const std::string used =
-      absl::StrCat(Units(out.counted_bytes, terms.unit_bytes), " ", terms.unit_name);
   if (terms.unlimited) {
-    out.derivation = used + ", unlimited";
+    out.derivation =
+        absl::StrCat(Units(counted, terms.unit_bytes), " ", terms.unit_name, ", unlimited");
     return out;
   }
   ASSIGN_OR_RETURN(const Fraction allowance, Allowance(terms, days, full_days));
-  ASSIGN_OR_RETURN(out.allowance_bytes,
-                   (allowance * Fraction::Of(terms.unit_bytes)).Round(Rounding::kDown));
-  out.overage_bytes = std::max<int64_t>(0, out.counted_bytes - out.allowance_bytes);
-  out.derivation = absl::StrCat(used, " of ", Units(out.allowance_bytes, terms.unit_bytes), " ",
-                                terms.unit_name, " included");
-  RETURN_IF_ERROR(terms.price.has_value() ? PriceModelled(terms, allowance, currency_exponent, out)
-                                          : PriceBlocks(terms, currency_exponent, out));
+  ASSIGN_OR_RETURN(out.allowance_bytes, AllowanceBytes(terms, days, full_days));
+  const int64_t left = counted - covered.total();
+  out.overage_bytes = std::max<int64_t>(0, left - out.allowance_bytes);
+  out.derivation = SourcesText(terms, covered, out);
+  const int64_t priced = terms.charges_overage ? left : std::min(left, out.allowance_bytes);
+  RETURN_IF_ERROR(terms.price.has_value()
+                      ? PriceModelled(terms, allowance, priced, currency_exponent, out)
+                      : PriceBlocks(terms, currency_exponent, out));
+  if (!terms.charges_overage && out.overage_bytes > 0) {
+    absl::StrAppend(&out.derivation, ", ", Units(out.overage_bytes, terms.unit_bytes), " ",
+                    terms.unit_name, " beyond not charged");
+  }
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "libs/calendar/window.h"
 #include "libs/money/decimal.h"
+#include "services/rating/domain/balance.h"
 #include "services/rating/domain/pricing.h"
 #include "services/rating/domain/usage.h"
 
@@ -38,6 +39,15 @@ struct DataTerms {
   Measure measure = Measure::kTotal;
   Decimal percentile = Decimal::FromInt(95);
   std::vector<TimeWindow> free_windows;  // counted and shown, never charged
+  bool charges_overage = true;           // else units beyond what is included cost nothing
+  Rollover rollover;
+  std::string pool;  // empty: none
+};
+
+// Bytes that something other than the allowance of the period pays for.
+struct Covered {
+  int64_t rolled_over = 0, bought = 0, pool = 0;
+  int64_t total() const { return rolled_over + bought + pool; }
 };
 
 struct DataCharge {
@@ -65,10 +75,14 @@ struct PeriodOctets {
 PeriodOctets CountOctets(const DataTerms& terms, const UsageStretches& stretches,
                          const std::vector<Octets>& octets);
 
-// `counted` octets of a period of which `days` of `full_days` are in service; the allowance is
-// prorated and rounded up to a whole unit when the terms say so.
+// Included bytes of a period of which `days` of `full_days` are in service: prorated and rounded up
+// to a whole unit when the terms say so.
+absl::StatusOr<int64_t> AllowanceBytes(const DataTerms& terms, int64_t days, int64_t full_days);
+
+// `counted` octets of such a period.
 absl::StatusOr<DataCharge> PriceCounted(const DataTerms& terms, int64_t counted, int64_t days,
-                                        int64_t full_days, int currency_exponent);
+                                        int64_t full_days, int currency_exponent,
+                                        const Covered& covered = {});
 
 // The same of what was received and sent in the whole period.
 absl::StatusOr<DataCharge> PriceData(const DataTerms& terms, int64_t bytes_in, int64_t bytes_out,
