@@ -131,7 +131,8 @@ bool Reader::Next(Row& row) {
       field += c;
     }
   }
-  if (!field.empty() && field.back() == '\r') field.pop_back();
+  // A line may end in further carriage returns, the last one in nothing else; in quotes they stand.
+  if (!quoted && at > 0 && rest_[at - 1] == '\r') field.pop_back();
   row.fields.push_back(std::move(field));
   row.problem = quoted                        ? Problem::kOpenQuote
                 : IsText(rest_.substr(0, at)) ? Problem::kNone

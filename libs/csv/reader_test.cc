@@ -30,6 +30,14 @@ TEST_CASE("rows as they are found in the wild") {
   CHECK(All("").empty());
 }
 
+TEST_CASE("a carriage return ends a line and stands in quotes") {
+  const auto rows = All("a\r\r\n\"x\r\"\r\n\"y\"\r");
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].fields == std::vector<std::string>{"a"});
+  CHECK(rows[1].fields == std::vector<std::string>{"x\r"});
+  CHECK(rows[2].fields == std::vector<std::string>{"y"});
+}
+
 TEST_CASE("columns by name") {
   const auto rows = All("Name , amount\n A ,5\nB\n");
   const auto header = Header::Make(rows[0], {"name", "amount"}, {"note"});
