@@ -27,7 +27,7 @@ bool ToTime(const std::string& text, absl::TimeZone zone, absl::Time& out) {
   std::string error;
   for (const char* format :
        {"%Y-%m-%d %H:%M:%E*S", "%Y-%m-%d %H:%M:%E*S%Ez", "%Y-%m-%dT%H:%M:%E*S%Ez"}) {
-    if (absl::ParseTime(format, text, zone, &out, &error)) return true;
+    if (absl::ParseTime(format, text, zone, &out, &error)) return IsRecordTime(out);
   }
   return false;
 }
@@ -90,6 +90,15 @@ bool PacketTime(const Attributes& attributes, absl::TimeZone zone, absl::Time& o
   return true;
 }
 
+// PacketTime within what records may say.
+bool RecordTime(const Attributes& attributes, absl::TimeZone zone, absl::Time& out,
+                std::string& column, std::string& why) {
+  if (!PacketTime(attributes, zone, out, column, why)) return false;
+  column = attributes.count("Event-Timestamp") > 0 ? "Event-Timestamp" : "Timestamp";
+  why = "is not between 1970 and 9999";
+  return IsRecordTime(out);
+}
+
 // Octets with their gigawords as one number; false when they are no such numbers.
 bool ToOctets(const Attributes& attributes, const std::string& octets, const std::string& gigawords,
               uint64_t& out, std::string& column) {
@@ -131,6 +140,7 @@ void AddDetailRecord(const Attributes& attributes, int64_t line, absl::TimeZone 
       return refuse(name, absl::StrCat("the record has no ", name), "MISSING_VALUE");
     }
     if (!csv::IsText(text)) return refuse(name, "is not UTF-8");
+    if (text.size() > kUserNameBytesMax) return refuse(name, "is longer than 253 bytes");
   }
   // The access server's address, so that the same session id of two of them stays apart.
   std::string nas;
@@ -140,7 +150,7 @@ void AddDetailRecord(const Attributes& attributes, int64_t line, absl::TimeZone 
   record.session_id = csv::Printable(absl::StrCat(nas, "/", session), 600);
   std::string column;
   std::string why;
-  if (!PacketTime(attributes, zone, record.sample.at, column, why)) return refuse(column, why);
+  if (!RecordTime(attributes, zone, record.sample.at, column, why)) return refuse(column, why);
   // Input is what the access server received: the customer's upload.
   UsageSample& sample = record.sample;
   if (!ToOctets(attributes, "Acct-Input-Octets", "Acct-Input-Gigawords", sample.out_octets,
@@ -149,8 +159,10 @@ void AddDetailRecord(const Attributes& attributes, int64_t line, absl::TimeZone 
                 column)) {
     return refuse(column, "is not a number of octets");
   }
-  sample.wide =
-      attributes.count("Acct-Input-Gigawords") > 0 || attributes.count("Acct-Output-Gigawords") > 0;
+  // Some servers write the whole number into octets and no gigawords.
+  sample.wide = attributes.count("Acct-Input-Gigawords") > 0 ||
+                attributes.count("Acct-Output-Gigawords") > 0 || sample.in_octets > UINT32_MAX ||
+                sample.out_octets > UINT32_MAX;
   const std::string time = Value(attributes, "Acct-Session-Time");
   if (!time.empty() && !ToSeconds(time, sample.session_seconds)) {
     return refuse("Acct-Session-Time", "is not a number of seconds");
@@ -266,6 +278,11 @@ class DetailReader {
 
 }  // namespace
 
+bool IsRecordTime(absl::Time at) {
+  static const absl::Time end = absl::FromCivil(absl::CivilYear(10000), absl::UTCTimeZone());
+  return at >= absl::UnixEpoch() && at < end;
+}
+
 absl::StatusOr<Parsed<RadiusRecord>> ParseDetail(std::string_view text, absl::TimeZone zone) {
   RETURN_IF_ERROR(csv::CheckReadable(text));
   Parsed<RadiusRecord> out = DetailReader(text, zone).Read();
@@ -300,7 +317,7 @@ bool SessionSeconds(const csv::Header& header, const csv::Row& row, absl::Time s
     if (!given.empty() && ToTime(given, zone, moment)) last = std::max(last, moment);
   }
   out = absl::ToInt64Seconds(last - start);
-  return true;
+  return out <= UINT32_MAX;
 }
 
 }  // namespace
@@ -330,7 +347,8 @@ absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::T
     record.line = row.line;
     record.user_name = Column(header, row, "username");
     const std::string session = Column(header, row, "acctsessionid");
-    record.session_id = absl::StrCat(Column(header, row, "nasipaddress"), "/", session);
+    record.session_id =
+        csv::Printable(absl::StrCat(Column(header, row, "nasipaddress"), "/", session), 600);
     int64_t in = 0;
     int64_t down = 0;
     absl::Time start;
@@ -344,6 +362,8 @@ absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::T
     };
     if (record.user_name.empty()) {
       refuse("username", "must not be empty", "MISSING_VALUE");
+    } else if (record.user_name.size() > kUserNameBytesMax) {
+      refuse("username", "must have at most 253 bytes");
     } else if (session.empty()) {
       refuse("acctsessionid", "must not be empty", "MISSING_VALUE");
     } else if (!ToTime(Column(header, row, "acctstarttime"), zone, start)) {
@@ -354,6 +374,8 @@ absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::T
       refuse("acctinputoctets", "must be a number of octets");
     } else if (!octets("acctoutputoctets", down)) {
       refuse("acctoutputoctets", "must be a number of octets");
+    } else if (!IsRecordTime(start + absl::Seconds(record.sample.session_seconds))) {
+      refuse("acctsessiontime", "must end before the year 10000");
     } else {
       record.sample.at = start + absl::Seconds(record.sample.session_seconds);
       record.sample.out_octets = static_cast<uint64_t>(in);
@@ -392,6 +414,12 @@ absl::StatusOr<Parsed<UsageEventRecord>> ParseEvents(std::string_view text) {
       refuse("source", "must not be empty", "MISSING_VALUE");
     } else if (record.subject.empty()) {
       refuse("subject", "must not be empty", "MISSING_VALUE");
+    } else if (record.id.size() > kNameBytesMax) {
+      refuse("id", "must have at most 200 bytes");
+    } else if (record.source.size() > kNameBytesMax) {
+      refuse("source", "must have at most 200 bytes");
+    } else if (record.subject.size() > kNameBytesMax) {
+      refuse("subject", "must have at most 200 bytes");
     } else if (record.type != "data" && record.type != "data.in" && record.type != "data.out") {
       refuse("type", "must be data, data.in or data.out");
     } else if (!ToTime(header.Get(row, "time"), absl::UTCTimeZone(), record.at)) {
@@ -441,6 +469,9 @@ bool ReadCall(const csv::Row& row, absl::TimeZone zone, Parsed<CallRecord>& out,
   static constexpr std::array<const char*, 3> kTexts = {"accountcode", "src", "dst"};
   for (size_t i = 0; i < kTexts.size(); ++i) {
     if (!csv::IsText(row.fields[i])) return refuse(kTexts[i], row.fields[i], "is not UTF-8");
+    if (row.fields[i].size() > kNameBytesMax) {
+      return refuse(kTexts[i], row.fields[i], "is longer than 200 bytes");
+    }
   }
   return true;
 }

@@ -15,6 +15,13 @@
 
 namespace broadbill::rating {
 
+// What records may say a time is: from 1970 to the year 9999, which messages and the database hold.
+bool IsRecordTime(absl::Time at);
+
+// Most bytes of names in records: of users as RADIUS can say them, and of all else.
+inline constexpr size_t kUserNameBytesMax = 253;
+inline constexpr size_t kNameBytesMax = 200;
+
 struct RadiusRecord {
   std::string user_name;
   std::string session_id;  // with the NAS in front, so that two NAS do not mix

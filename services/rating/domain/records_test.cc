@@ -217,4 +217,75 @@ TEST_CASE("data: allowance, started blocks, proration, maximum") {
   CHECK(PriceData(terms, 300 * gb, 0, 31, 31, 2)->amount_minor == 700);
 }
 
+TEST_CASE("a time that is none, or of no age that records are of, refuses its record alone") {
+  const auto detail =
+      ParseDetail(DetailRecord(std::string(kStop) + "Event-Timestamp = 1772323800;") +
+                      DetailRecord(std::string(kStop) + "Event-Timestamp = 9223372036854775807;"),
+                  absl::UTCTimeZone());
+  REQUIRE(detail.ok());
+  CHECK(detail->records.size() == 1);
+  REQUIRE(detail->errors.size() == 1);
+  CHECK(detail->errors[0].column == "Event-Timestamp");
+
+  const std::string sessions =
+      "acctsessionid,username,acctstarttime,acctupdatetime,acctsessiontime,acctinputoctets,"
+      "acctoutputoctets\n"
+      "1,ann,infinite-future,,5,1,1\n"
+      "2,ann,1013-03-01 12:00:00,,5,1,1\n"
+      "3,ann,2026-03-01 12:00:00,9999-03-01 12:00:00,,1,1\n"
+      "4,ann,9999-12-31 23:59:59,,5,1,1\n"
+      "5,ann,2026-03-01 12:00:00,,5,1,1\n";
+  const auto radacct = ParseRadacct(sessions, absl::UTCTimeZone());
+  REQUIRE(radacct.ok());
+  CHECK(radacct->records.size() == 1);
+  REQUIRE(radacct->errors.size() == 4);
+  CHECK(radacct->errors[0].column == "acctstarttime");
+  CHECK(radacct->errors[1].column == "acctstarttime");
+  CHECK(radacct->errors[2].column == "acctsessiontime");
+  CHECK(radacct->errors[3].column == "acctsessiontime");
+
+  const auto events = ParseEvents(
+      "id,source,subject,time,quantity\n"
+      "e-1,gw,ann,infinite-past,1\n"
+      "e-2,gw,ann,12026-03-01T12:00:00Z,1\n"
+      "e-3,gw,ann,2026-03-01T12:00:00Z,1\n");
+  REQUIRE(events.ok());
+  CHECK(events->records.size() == 1);
+  CHECK(events->errors.size() == 2);
+
+  const std::string call =
+      "a,1,2,c,d,e,f,g,h,2026-03-01 11:59:50,infinite-future,2026-03-01 "
+      "12:01:01,71,61,ANSWERED,D\n";
+  const auto calls = ParseAsterisk(call, absl::UTCTimeZone());
+  REQUIRE(calls.ok());
+  REQUIRE(calls->errors.size() == 1);
+  CHECK(calls->errors[0].column == "answer");
+}
+
+TEST_CASE("names that no index holds refuse their record alone") {
+  const std::string name(3000, 'n');
+  const auto events =
+      ParseEvents("id,source,subject,time,quantity\n" + name +
+                  ",gw,ann,2026-03-01T12:00:00Z,1\ne,gw,ann," + "2026-03-01T12:00:00Z,1\n");
+  REQUIRE(events.ok());
+  CHECK(events->records.size() == 1);
+  REQUIRE(events->errors.size() == 1);
+  CHECK(events->errors[0].column == "id");
+  const auto detail = ParseDetail(
+      DetailRecord("Acct-Status-Type = Stop;User-Name = " + name + ";Acct-Session-Id = 1;"),
+      absl::UTCTimeZone());
+  REQUIRE(detail.ok());
+  REQUIRE(detail->errors.size() == 1);
+  CHECK(detail->errors[0].column == "User-Name");
+}
+
+TEST_CASE("octets beyond 32 bits without gigawords are whole numbers") {
+  const auto detail = ParseDetail(
+      DetailRecord(std::string(kStop) + "Acct-Output-Octets = 9000000000;"), absl::UTCTimeZone());
+  REQUIRE(detail.ok());
+  REQUIRE(detail->records.size() == 1);
+  CHECK(detail->records[0].sample.wide);
+  CHECK(detail->records[0].sample.in_octets == 9000000000U);
+}
+
 }  // namespace broadbill::rating

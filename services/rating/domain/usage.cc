@@ -25,20 +25,24 @@ uint64_t Monotone(uint64_t value, uint64_t floor, bool wide, int& flagged) {
 void Normalise(SessionGeneration& generation) {
   auto& samples = generation.samples;
   std::sort(samples.begin(), samples.end(), [](const UsageSample& a, const UsageSample& b) {
-    return std::tie(a.session_seconds, a.in_octets, a.out_octets, a.at) <
-           std::tie(b.session_seconds, b.in_octets, b.out_octets, b.at);
+    return std::tie(a.session_seconds, a.in_octets, a.out_octets, a.at, a.wide) <
+           std::tie(b.session_seconds, b.in_octets, b.out_octets, b.at, b.wide);
   });
   std::vector<UsageSample> out;
-  for (UsageSample& sample : samples) {
-    if (!out.empty() && out.back().session_seconds == sample.session_seconds) {
+  const UsageSample* before = nullptr;
+  for (const UsageSample& sample : samples) {
+    if (before != nullptr && before->session_seconds == sample.session_seconds) {
+      // Equal counters stand together: each further value is one conflict, however often it came.
       const bool same =
-          out.back().in_octets == sample.in_octets && out.back().out_octets == sample.out_octets;
+          before->in_octets == sample.in_octets && before->out_octets == sample.out_octets;
       if (!same) ++generation.flagged;
       out.back().in_octets = std::max(out.back().in_octets, sample.in_octets);
       out.back().out_octets = std::max(out.back().out_octets, sample.out_octets);
-      continue;
+      out.back().wide = out.back().wide || sample.wide;
+    } else {
+      out.push_back(sample);
     }
-    out.push_back(sample);
+    before = &sample;
   }
   uint64_t in = 0;
   uint64_t down = 0;

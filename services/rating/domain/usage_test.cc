@@ -69,6 +69,12 @@ TEST_CASE("counters that wrap, fall or repeat") {
   // Same session time, other value: the larger, flagged.
   CHECK(whole({At(300, 10), At(300, 20)}) == 20);
   CHECK(Generations({At(300, 10), At(300, 20)})[0].flagged == 1);
+  // Once, however often and in what order they came.
+  CHECK(Generations({At(300, 20), At(300, 10), At(300, 20), At(300, 10)})[0].flagged == 1);
+  const auto mixed = [](bool first) {
+    return Generations({At(300, 10, first), At(300, 10, !first)})[0].samples;
+  };
+  CHECK(mixed(true) == mixed(false));
 }
 
 TEST_CASE("usage without duration belongs to its moment") {
