@@ -32,6 +32,13 @@ elseif(BROADBILL_SANITIZE STREQUAL "thread")
   add_link_options(-fsanitize=thread)
 endif()
 
+option(BROADBILL_FUZZ "tests/fuzz as libFuzzer programs with ASan and UBSan; wants clang" OFF)
+if(BROADBILL_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+    -Wno-error)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(absl CONFIG REQUIRED)
