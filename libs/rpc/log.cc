@@ -51,7 +51,11 @@ size_t SequenceLength(std::string_view text, size_t at) {
   for (size_t i = 1; i < length; ++i) {
     if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return 0;
   }
-  return length;
+  // Overlong forms, surrogates, and what lies behind U+10FFFF.
+  const unsigned char second = length > 1 ? static_cast<unsigned char>(text[at + 1]) : 0;
+  const bool wrong = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+                     (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f);
+  return wrong ? 0 : length;
 }
 
 }  // namespace

@@ -245,6 +245,10 @@ TEST_CASE("the executor refuses past its bound") {
 TEST_CASE("log text is valid JSON whatever it holds") {
   CHECK(JsonEscape("a\"b\\\n") == "a\\\"b\\\\\\u000a");
   CHECK(JsonEscape("\xff ok \xc3\xa9") == "\xef\xbf\xbd ok \xc3\xa9");
+  // An overlong form and a surrogate are no characters.
+  const std::string none = "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd";
+  CHECK(JsonEscape("\xe0\x80\xaf") == none);
+  CHECK(JsonEscape("\xed\xa0\x80") == none);
 }
 
 }  // namespace broadbill::rpc
