@@ -10,9 +10,11 @@
 #include "libs/convert/write.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/events.h"
 #include "services/rating/app/ingest.h"
 #include "services/rating/app/rating_app.h"
 #include "services/rating/app/rerate.h"
+#include "services/rating/domain/deck_file.h"
 
 namespace broadbill::rating {
 namespace {
@@ -35,134 +37,34 @@ void Report(const Parsed<Record>& parsed, const IngestCounts& counts, ImportResu
 
 // ---- decks
 
-int64_t Micros(const Decimal& value) {
-  return static_cast<int64_t>(value.scaled() / (Decimal::kScale / 1000000));
-}
-
 // What tells a rate of a deck from the others.
 using RateKey = std::tuple<std::string, CivilDay, std::string>;  // prefix, first day, window
 RateKey KeyOf(const DeckRateRow& row) { return {row.prefix, row.valid_from, row.window}; }
 using Rates = std::map<RateKey, DeckRateRow>;
 
-class DeckFile {
- public:
-  // `windows`: names that rates may hold in.
-  DeckFile(const pb::ImportDeckRequest& request, CivilDay valid_from, std::set<std::string> windows)
-      : request_(request), valid_from_(valid_from), windows_(std::move(windows)) {}
-
-  absl::Status Read() {
-    csv::Reader reader(request_.content());
-    ASSIGN_OR_RETURN(
-        header_, csv::Header::Read(reader, {"prefix", "destination", "rate_per_minute"},
-                                   {"connect_fee", "first_increment", "next_increment", "minimum",
-                                    "maximum", "valid_from", "valid_to", "window", "step_from",
-                                    "step_rate_per_minute", "step_increment"}));
-    for (csv::Row row; reader.Next(row);) {
-      ++read;
-      if (auto wrong = header_->Check(row); wrong.has_value()) {
-        errors.push_back(*std::move(wrong));
-      } else {
-        ReadRow(row);
-      }
-    }
-    return absl::OkStatus();
+// The file's rates as rows of the deck.
+Rates RatesOf(const std::string& deck, const std::vector<DeckRate>& rates) {
+  Rates out;
+  for (const DeckRate& rate : rates) {
+    DeckRateRow row{deck,
+                    rate.prefix,
+                    rate.valid_from,
+                    rate.valid_to,
+                    rate.destination,
+                    rate.connect_micros,
+                    rate.per_minute_micros,
+                    rate.first_increment,
+                    rate.next_increment,
+                    rate.minimum_micros,
+                    rate.window,
+                    rate.step_from,
+                    rate.step_per_minute_micros,
+                    rate.step_increment,
+                    rate.maximum_micros};
+    out.emplace(KeyOf(row), std::move(row));
   }
-
-  int64_t read = 0;
-  std::vector<csv::RowError> errors;
-  Rates rates;
-
- private:
-  void Refuse(const csv::Row& row, const char* column, const std::string& message,
-              const char* reason = "INVALID_VALUE") {
-    errors.push_back({row.line, column, header_->Get(row, column), reason, message});
-  }
-
-  bool Amount(const csv::Row& row, const char* column, bool required, int64_t& out) {
-    const std::string text = header_->Get(row, column);
-    if (text.empty() && !required) return true;
-    const auto value = Decimal::Parse(text);
-    const bool fits =
-        value.ok() && !value->IsNegative() && value->scaled() % (Decimal::kScale / 1000000) == 0;
-    if (!fits) Refuse(row, column, "must be an amount of 0 or more with at most 6 decimals");
-    if (fits) out = Micros(*value);
-    return fits;
-  }
-
-  bool Seconds(const csv::Row& row, const char* column, int32_t& out) {
-    const std::string text = header_->Get(row, column);
-    if (text.empty()) return true;
-    const bool digits =
-        text.size() <= 5 && text.find_first_not_of("0123456789") == std::string::npos;
-    const int value = digits ? std::stoi(text) : 0;
-    if (value < 1) Refuse(row, column, "must be a number of seconds, 1 or more");
-    if (value >= 1) out = value;
-    return value >= 1;
-  }
-
-  bool Day(const csv::Row& row, const char* column, CivilDay& out) {
-    const std::string text = header_->Get(row, column);
-    if (text.empty()) return true;
-    const auto day = ParseDate(text);
-    if (!day.ok()) Refuse(row, column, "must be a date like 2026-03-01");
-    if (day.ok()) out = *day;
-    return day.ok();
-  }
-
-  void ReadRow(const csv::Row& row) {
-    DeckRateRow rate;
-    rate.deck = request_.deck_code();
-    rate.prefix = header_->Get(row, "prefix");
-    if (!rate.prefix.empty() && rate.prefix[0] == '+') rate.prefix.erase(0, 1);
-    rate.destination = header_->Get(row, "destination");
-    rate.valid_from = valid_from_;
-    rate.valid_to = CivilDay::max();
-    const bool digits = !rate.prefix.empty() && rate.prefix.size() <= 18 &&
-                        rate.prefix.find_first_not_of("0123456789") == std::string::npos;
-    if (!digits) return Refuse(row, "prefix", "must be 1 to 18 digits of an E.164 number");
-    if (rate.destination.empty())
-      return Refuse(row, "destination", "must not be empty", "MISSING_VALUE");
-    const bool ok = Amount(row, "rate_per_minute", true, rate.per_minute_micros) &&
-                    Amount(row, "connect_fee", false, rate.connect_micros) &&
-                    Amount(row, "minimum", false, rate.minimum_micros) &&
-                    Seconds(row, "first_increment", rate.first_increment) &&
-                    Seconds(row, "next_increment", rate.next_increment) &&
-                    Day(row, "valid_from", rate.valid_from) &&
-                    Day(row, "valid_to", rate.valid_to) && ReadSteps(row, rate);
-    if (!ok) return;
-    if (rate.valid_to <= rate.valid_from) {
-      return Refuse(row, "valid_to", "must be after valid_from");
-    }
-    if (!rates.emplace(KeyOf(rate), rate).second) {
-      Refuse(row, "prefix", "stands twice in the file for the same first day", "DUPLICATE_ROW");
-    }
-  }
-
-  // Window, maximum, and the rate from some second on.
-  bool ReadSteps(const csv::Row& row, DeckRateRow& rate) {
-    rate.window = header_->Get(row, "window");
-    if (!rate.window.empty() && windows_.count(rate.window) == 0) {
-      Refuse(row, "window", "must be a name of the deck's windows");
-      return false;
-    }
-    int64_t maximum = 0;
-    if (!Amount(row, "maximum", false, maximum)) return false;
-    if (!header_->Get(row, "maximum").empty()) rate.maximum_micros = maximum;
-    const bool ok = Seconds(row, "step_from", rate.step_from) &&
-                    Seconds(row, "step_increment", rate.step_increment) &&
-                    Amount(row, "step_rate_per_minute", false, rate.step_per_minute_micros);
-    if (ok && rate.step_from == 0 && !header_->Get(row, "step_rate_per_minute").empty()) {
-      Refuse(row, "step_from", "is required where step_rate_per_minute is given");
-      return false;
-    }
-    return ok;
-  }
-
-  const pb::ImportDeckRequest& request_;
-  const CivilDay valid_from_;
-  const std::set<std::string> windows_;
-  std::optional<csv::Header> header_;
-};
+  return out;
+}
 
 // The rates of one prefix and window follow each other: an earlier one ends where the next begins.
 void Chain(Rates& rates) {
@@ -402,8 +304,8 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
   ASSIGN_OR_RETURN(const std::vector<TimeWindow> windows, ParseWindows(planned.windows));
   std::set<std::string> names;
   for (const TimeWindow& window : windows) names.insert(window.name);
-  DeckFile file(request, valid_from, names);
-  RETURN_IF_ERROR(file.Read());
+  ASSIGN_OR_RETURN(const Parsed<DeckRate> file, ParseDeck(request.content(), valid_from, names));
+  const Rates rates = RatesOf(request.deck_code(), file.records);
   ImportResult result;
   if (!request.validate_only()) result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
   result.set_rows_read(file.read);
@@ -417,7 +319,7 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
         ASSIGN_OR_RETURN(const std::vector<DeckRateRow> before,
                          db::Select<DeckRateRow>(tx, "WHERE deck = $1", request.deck_code()));
         const DeckChange change =
-            CompareDeck(before, Merge(before, file.rates, request.replace(), valid_from));
+            CompareDeck(before, Merge(before, rates, request.replace(), valid_from));
         const bool times = !deck.empty() && (deck.front().windows != planned.windows ||
                                              deck.front().time_zone != planned.time_zone);
         if (times) {
@@ -434,7 +336,7 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
         }
         int64_t applied = 0;
         for (const DeckRateRow& row : change.written) {
-          applied += static_cast<int64_t>(file.rates.count(KeyOf(row)));
+          applied += static_cast<int64_t>(rates.count(KeyOf(row)));
         }
         result.set_rows_applied(applied);
         result.set_rows_skipped(file.read - applied);
@@ -450,26 +352,7 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
 
 absl::StatusOr<pb::IngestEventsResponse> RatingApp::IngestEvents(
     const rpc::Context& context, const pb::IngestEventsRequest& request) {
-  Violations violations;
-  std::vector<UsageEventRecord> records;
-  for (int i = 0; i < request.events_size(); ++i) {
-    const pb::UsageEvent& event = request.events(i);
-    const std::string at = absl::StrCat("events[", i, "].");
-    violations.Require(!event.id().empty(), at + "id", "is required");
-    violations.Require(!event.source().empty(), at + "source", "is required");
-    violations.Require(!event.subject().empty(), at + "subject", "is required");
-    violations.Require(event.has_time(), at + "time", "is required");
-    const std::string type = event.type().empty() ? "data" : event.type();
-    violations.Require(type == "data" || type == "data.in" || type == "data.out", at + "type",
-                       "must be data, data.in or data.out");
-    const Decimal quantity = convert::ReadDecimal(event.quantity(), at + "quantity", violations);
-    const bool whole = !quantity.IsNegative() && quantity.scaled() % Decimal::kScale == 0;
-    violations.Require(whole, at + "quantity", "must be a whole number of bytes");
-    records.push_back({event.id(), event.source(), event.subject(),
-                       convert::FromProto(event.time()), type,
-                       static_cast<int64_t>(quantity.scaled() / Decimal::kScale), i});
-  }
-  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const std::vector<UsageEventRecord> records, ReadEvents(request));
   return convert::Write<pb::IngestEventsResponse>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::IngestEventsResponse> {
