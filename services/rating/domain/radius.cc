@@ -1,5 +1,6 @@
 #include "services/rating/domain/radius.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -26,14 +27,39 @@ uint32_t Number(std::string_view bytes) {
   return out;
 }
 
-std::string Hex(std::string_view bytes) {
-  std::string out;
-  for (const char byte : bytes) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    out += kDigits[static_cast<unsigned char>(byte) >> 4];
-    out += kDigits[static_cast<unsigned char>(byte) & 15];
+std::string Ipv4(std::string_view bytes) {
+  const auto part = [&](size_t i) { return static_cast<int>(static_cast<uint8_t>(bytes[i])); };
+  return absl::StrCat(part(0), ".", part(1), ".", part(2), ".", part(3));
+}
+
+// "2001:db8::1": the first of the longest runs of zero groups is left out, IPv4 in IPv6 stays IPv4.
+std::string Ipv6(std::string_view bytes) {
+  constexpr size_t kGroups = 8;
+  const auto group = [&](size_t i) { return Number(bytes.substr(2 * i, 2)); };
+  size_t begin = kGroups;
+  size_t size = 1;  // a single zero group stays
+  for (size_t from = 0; from < kGroups; ++from) {
+    size_t to = from;
+    while (to < kGroups && group(to) == 0) ++to;
+    if (to - from > size) {
+      begin = from;
+      size = to - from;
+    }
+    from = std::max(from, to);
   }
-  return out;
+  const bool v4 = begin == 0 && (size == 6 || (size == 5 && group(5) == 0xffff));
+  std::string out;
+  for (size_t i = 0; i < (v4 ? 6 : kGroups); ++i) {
+    if (i == begin) {
+      out += "::";
+      i += size - 1;
+      continue;
+    }
+    if (!out.empty() && out.back() != ':') out += ':';
+    absl::StrAppend(&out, absl::Hex(group(i)));
+  }
+  if (!v4) return out;
+  return absl::StrCat(out, out.back() == ':' ? "" : ":", Ipv4(bytes.substr(12)));
 }
 
 class Attributes {
@@ -67,11 +93,8 @@ class Attributes {
   // `detail` files, so that a packet that also comes in a file counts once.
   std::string Nas(const std::string& peer) const {
     const std::string_view v4 = Get(kNasIpAddress);
-    if (v4.size() == 4) {
-      const auto part = [&](size_t i) { return static_cast<int>(static_cast<uint8_t>(v4[i])); };
-      return absl::StrCat(part(0), ".", part(1), ".", part(2), ".", part(3));
-    }
-    if (Get(kNasIpv6Address).size() == 16) return Hex(Get(kNasIpv6Address));
+    if (v4.size() == 4) return Ipv4(v4);
+    if (Get(kNasIpv6Address).size() == 16) return Ipv6(Get(kNasIpv6Address));
     if (!Get(kNasIdentifier).empty()) return std::string(Get(kNasIdentifier));
     return peer;
   }

@@ -56,6 +56,11 @@ TEST_CASE("The time is the event's, else that of receipt less the delay") {
 TEST_CASE("An access server is known by address, by identifier, or by who sent the packet") {
   const std::string start = Attribute(44, "S") + Attribute(40, Int(1));
   CHECK(Reading(start + Attribute(32, "pop-1")).session_id == "pop-1/S");
+  const std::string v6("\x20\x01\x0d\xb8\0\0\0\0\0\x01\0\0\0\0\0\x17", 16);
+  CHECK(Reading(start + Attribute(95, v6)).session_id == "2001:db8::1:0:0:17/S");
+  const std::string mapped = std::string(10, '\0') + "\xff\xff\xc0\x01\x02\x03";
+  CHECK(Reading(start + Attribute(95, mapped)).session_id == "::ffff:192.1.2.3/S");
+  CHECK(Reading(start + Attribute(95, std::string(16, '\0'))).session_id == "::/S");
   CHECK(Reading(start).session_id == "192.0.2.9/S");
   CHECK(Reading(start + Attribute(1, "\xff")).user_name == "?");
 }
