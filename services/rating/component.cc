@@ -55,6 +55,8 @@ absl::Status Register(rpc::Host& host) {
       .Unary("SimulateCall", app, &RatingApp::SimulateCall)
       .Unary("ListUsage", app, &RatingApp::ListUsage)
       .Unary("GetUsageBalance", balances, &UsageBalances::GetUsageBalance)
+      .Unary("BuyTopUp", app, &RatingApp::BuyTopUp)
+      .Unary("ListTopUps", app, &RatingApp::ListTopUps)
       .Unary("ListCalls", app, &RatingApp::ListCalls)
       .Unary("ListWaitingRecords", app, &RatingApp::ListWaitingRecords)
       .Unary("BatchGetPeriodUsage", app, &RatingApp::BatchGetPeriodUsage);

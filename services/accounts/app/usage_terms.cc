@@ -89,10 +89,52 @@ void CheckCap(const common::UsageTerms& usage, Violations& violations) {
   violations.Require(automatic <= 1, at + "top_ups", "only one can be bought by itself");
 }
 
+bool IsName(const std::string& text) {
+  return !text.empty() && text.size() <= 50 && text[0] >= 'a' && text[0] <= 'z' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+}
+
+// What can be used beside the allowance.
+void CheckBalance(const common::UsageTerms& usage, Violations& violations) {
+  const std::string at = "plan.usage.";
+  const bool total = usage.measure() != common::UsageTerms::PERCENTILE &&
+                     usage.measure() != common::UsageTerms::PEAK;
+  const bool limited = total && !usage.unlimited();
+  violations.Require(usage.pool().empty() || IsName(usage.pool()), at + "pool",
+                     "must be lower_snake, at most 50 characters");
+  violations.Require(usage.pool().empty() || limited, at + "pool",
+                     "needs usage that can be used up");
+  if (usage.has_rollover()) {
+    const common::UsageRollover& rollover = usage.rollover();
+    violations.Require(limited, at + "rollover", "needs usage that can be used up");
+    violations.Require(rollover.periods() >= 1 && rollover.periods() <= 24, at + "rollover.periods",
+                       "must be 1 to 24");
+    Check(rollover.has_maximum(), rollover.maximum(), at + "rollover.maximum", violations);
+  }
+  violations.Require(usage.top_ups_size() <= 20, at + "top_ups", "must be at most 20");
+  violations.Require(usage.top_ups_size() == 0 || limited, at + "top_ups",
+                     "need usage that can be used up");
+  std::set<std::string> codes;
+  for (int i = 0; i < usage.top_ups_size(); ++i) {
+    const common::UsageTopUp& offer = usage.top_ups(i);
+    const std::string of = absl::StrCat(at, "top_ups[", i, "].");
+    violations.Require(IsName(offer.code()) && codes.insert(offer.code()).second, of + "code",
+                       "must be lower_snake and unique in the plan");
+    const Decimal units = Check(true, offer.units(), of + "units", violations);
+    violations.Require(units > Decimal() && units <= Decimal::FromInt(1000000), of + "units",
+                       "must be more than 0, at most 1,000,000");
+    Check(offer.has_price(), offer.price(), of + "price", violations);
+    violations.Require(offer.valid_days() >= 0 && offer.valid_days() <= 366, of + "valid_days",
+                       "must be 0 to 366");
+    violations.Require(offer.period_maximum() >= 0, of + "period_maximum", "must be 0 or more");
+  }
+}
+
 }  // namespace
 
 void CheckUsageTerms(const common::UsageTerms& usage, Violations& violations) {
   CheckCap(usage, violations);
+  CheckBalance(usage, violations);
   Check(usage.has_maximum_charge(), usage.maximum_charge(), "plan.usage.maximum_charge",
         violations);
   if (usage.has_price()) CheckPrice(usage, "plan.usage.price.", violations);

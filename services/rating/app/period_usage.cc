@@ -11,19 +11,17 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/decks.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/settlement.h"
 #include "services/rating/app/terms.h"
 #include "services/rating/domain/usage.h"
 
 namespace broadbill::rating {
 namespace {
 
-// A query with its instants.
-struct Query {
-  Uuid account_id, item_id;
-  DateInterval days, full;
-  absl::Time start, end;
-  absl::TimeZone zone;
-};
+constexpr int kEarlierPeriods = 1200;
+constexpr size_t kEarlierBatch = 2000;  // stretches whose samples are in memory at one time
+
+using Query = ItemDays;
 
 absl::StatusOr<Query> ReadQuery(const pb::PeriodUsageQuery& in, const std::string& field) {
   Violations violations;
@@ -99,10 +97,10 @@ absl::StatusOr<Usage> Load(db::Tx& tx, const std::vector<Query>& queries) {
   return out;
 }
 
-absl::Status AnswerData(const pb::PeriodUsageQuery& in, const std::string& field,
-                        const Query& query, const Usage& usage, pb::PeriodUsage& out) {
-  ASSIGN_OR_RETURN(const DataTerms terms, ReadTerms(in.usage(), field + "usage."));
-  const UsageStretches stretches = StretchesOf(terms, query.start, query.end, query.zone);
+// Counts the octets of a stretch as its terms do.
+void Count(const Usage& usage, Stretch& stretch) {
+  const Query& query = stretch.of;
+  const UsageStretches stretches = StretchesOf(stretch.terms, query.start, query.end, query.zone);
   std::vector<Octets> octets(stretches.free.size());
   int64_t revision = 0;
   if (const auto item = usage.sessions.find(query.item_id); item != usage.sessions.end()) {
@@ -123,16 +121,48 @@ absl::Status AnswerData(const pb::PeriodUsageQuery& in, const std::string& field
     ++revision;
     const auto after =
         std::upper_bound(stretches.boundaries.begin(), stretches.boundaries.end(), it->second.at);
-    Octets& stretch = octets[static_cast<size_t>(after - stretches.boundaries.begin()) - 1];
-    stretch.in += static_cast<uint64_t>(it->second.in_octets);
-    stretch.out += static_cast<uint64_t>(it->second.out_octets);
+    Octets& part = octets[static_cast<size_t>(after - stretches.boundaries.begin()) - 1];
+    part.in += static_cast<uint64_t>(it->second.in_octets);
+    part.out += static_cast<uint64_t>(it->second.out_octets);
   }
+  stretch.octets = CountOctets(stretch.terms, stretches, octets);
+  stretch.revision = revision;
+}
+
+absl::Status AddTopUps(const Settlement& settlement, const Query& query, int exponent,
+                       pb::DataUsage& data) {
+  for (const auto& [code, rows] : settlement.BoughtIn(query)) {
+    pb::PeriodTopUp* out = data.add_top_ups();
+    out->set_code(code);
+    out->set_description(rows.back()->description);
+    out->set_count(static_cast<int64_t>(rows.size()));
+    // The same offer can have had several prices.
+    std::map<std::string, int64_t> prices;
+    for (const TopUpRow* row : rows) {
+      out->set_bytes(out->bytes() + row->bytes);
+      ASSIGN_OR_RETURN(const int64_t amount, Fraction::MinorUnits(row->price, exponent).Round());
+      out->set_amount_minor(out->amount_minor() + amount);
+      ++prices[absl::StrCat(row->units.ToString(), " ", row->unit_name, " at ",
+                            FormatMinor(amount, exponent))];
+    }
+    for (const auto& [text, count] : prices) {
+      absl::StrAppend(out->mutable_derivation(), out->derivation().empty() ? "" : " + ", count,
+                      " × ", text);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AnswerData(const pb::PeriodUsageQuery& in, const Query& query,
+                        const Settlement& settlement, pb::PeriodUsage& out) {
   ASSIGN_OR_RETURN(const int exponent,
                    CurrencyExponent(in.currency_code().empty() ? "USD" : in.currency_code()));
-  const PeriodOctets counted = CountOctets(terms, stretches, octets);
+  const Stretch& stretch = settlement.Of(query);
+  const PeriodOctets& counted = stretch.octets;
+  const ItemBalance& balance = stretch.balance;
   ASSIGN_OR_RETURN(const DataCharge charge,
-                   PriceCounted(terms, static_cast<int64_t>(counted.counted), query.days.days(),
-                                query.full.days(), exponent));
+                   PriceCounted(stretch.terms, static_cast<int64_t>(counted.counted),
+                                query.days.days(), query.full.days(), exponent, stretch.covered()));
   pb::DataUsage* data = out.mutable_data();
   data->set_meter(in.usage().meter().empty() ? "data" : in.usage().meter());
   data->set_bytes_in(static_cast<int64_t>(counted.total.in));
@@ -144,8 +174,71 @@ absl::Status AnswerData(const pb::PeriodUsageQuery& in, const std::string& field
   data->set_overage_blocks(charge.blocks);
   data->set_amount_minor(charge.amount_minor);
   data->set_derivation(charge.derivation);
-  out.set_revision(out.revision() + revision);
+  if (!stretch.terms.unlimited) {
+    data->set_rolled_over_bytes(balance.had.rolled_over);
+    data->set_top_up_bytes(balance.had.bought);
+    data->set_pool_bytes(balance.taken + balance.others - balance.given.total());
+    data->set_included_bytes(charge.allowance_bytes + data->rolled_over_bytes() +
+                             data->top_up_bytes() + data->pool_bytes());
+    data->set_used_rolled_over_bytes(balance.used.rolled_over);
+    data->set_used_top_up_bytes(balance.used.bought);
+    data->set_used_pool_bytes(balance.taken);
+    data->set_rolls_over_bytes(balance.goes_on);
+  }
+  RETURN_IF_ERROR(AddTopUps(settlement, query, exponent, *data));
+  out.set_revision(out.revision() + settlement.RevisionOf(query));
   return absl::OkStatus();
+}
+
+// The stretches of a query's item that data usage is asked of, and those before.
+absl::Status AddStretches(const pb::PeriodUsageQuery& in, const std::string& field,
+                          const Query& query, Settlement& out) {
+  ASSIGN_OR_RETURN(const DataTerms terms, ReadTerms(in.usage(), field + "usage."));
+  RETURN_IF_ERROR(out.Add(query, terms, /*asked=*/true, field + "period"));
+  if (in.earlier_periods_size() > kEarlierPeriods) {
+    return InvalidField(field + "earlier_periods", "must be at most 1,200");
+  }
+  for (int i = 0; i < in.earlier_periods_size(); ++i) {
+    const pb::EarlierPeriod& earlier = in.earlier_periods(i);
+    const std::string at = absl::StrCat(field, "earlier_periods[", i, "].");
+    pb::PeriodUsageQuery whole;
+    whole.set_account_id(in.account_id());
+    whole.set_item_id(in.item_id());
+    whole.set_time_zone(in.time_zone());
+    *whole.mutable_period() = earlier.period();
+    if (earlier.has_full_period()) *whole.mutable_full_period() = earlier.full_period();
+    ASSIGN_OR_RETURN(const Query days, ReadQuery(whole, at));
+    DataTerms of = terms;
+    if (earlier.has_usage()) {
+      ASSIGN_OR_RETURN(of, ReadTerms(earlier.usage(), at + "usage."));
+    }
+    RETURN_IF_ERROR(out.Add(days, of, /*asked=*/false, at + "period"));
+  }
+  return absl::OkStatus();
+}
+
+// What was bought, and the usage of earlier periods that is not asked for itself.
+absl::Status SettleAll(db::Tx& tx, const std::vector<Query>& queries, const Usage& usage,
+                       Settlement& settlement) {
+  std::vector<Uuid> items;
+  for (const Query& query : queries) items.push_back(query.item_id);
+  ASSIGN_OR_RETURN(
+      const std::vector<TopUpRow> bought,
+      db::Select<TopUpRow>(tx, "WHERE item_id = ANY($1) ORDER BY bought_at, top_up_id", items));
+  settlement.Bought(bought);
+  settlement.Trim();
+  for (Stretch* stretch : settlement.asked()) Count(usage, *stretch);
+  const std::vector<Stretch*> earlier = settlement.earlier();
+  for (size_t begin = 0; begin < earlier.size(); begin += kEarlierBatch) {
+    const size_t end = std::min(earlier.size(), begin + kEarlierBatch);
+    std::vector<Query> days;
+    for (size_t i = begin; i < end; ++i) days.push_back(earlier[i]->of);
+    ASSIGN_OR_RETURN(const Usage before, Load(tx, days));
+    for (size_t i = begin; i < end; ++i) {
+      if (earlier[i]->terms.measure == Measure::kTotal) Count(before, *earlier[i]);
+    }
+  }
+  return settlement.Settle();
 }
 
 // Calls of one destination group.
@@ -238,7 +331,14 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
   }
   pb::BatchGetPeriodUsageResponse response;
   if (queries.empty()) return response;
+  Settlement settlement;
+  for (int i = 0; i < request.queries_size(); ++i) {
+    if (!request.queries(i).has_usage()) continue;
+    RETURN_IF_ERROR(AddStretches(request.queries(i), absl::StrCat("queries[", i, "]."),
+                                 queries[static_cast<size_t>(i)], settlement));
+  }
   ASSIGN_OR_RETURN(const Usage usage, Load(tx, queries));
+  RETURN_IF_ERROR(SettleAll(tx, queries, usage, settlement));
   for (int i = 0; i < request.queries_size(); ++i) {
     const pb::PeriodUsageQuery& in = request.queries(i);
     const Query& query = queries[static_cast<size_t>(i)];
@@ -247,7 +347,7 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
     out->set_item_id(in.item_id());
     *out->mutable_period() = in.period();
     const std::string field = absl::StrCat("queries[", i, "].");
-    if (in.has_usage()) RETURN_IF_ERROR(AnswerData(in, field, query, usage, *out));
+    if (in.has_usage()) RETURN_IF_ERROR(AnswerData(in, query, settlement, *out));
     if (in.has_voice()) RETURN_IF_ERROR(AnswerVoice(tx, in, field, query, usage, *out));
     const auto [begin, end] = usage.waiting.equal_range(query.item_id);
     out->set_unrated_count(std::count_if(begin, end, [&](const auto& entry) {
@@ -259,7 +359,7 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
 
 absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
     const rpc::Context&, const pb::BatchGetPeriodUsageRequest& request) {
-  if (request.queries_size() > 3000) return InvalidField("queries", "must be at most 3,000");
+  if (request.queries_size() > 20000) return InvalidField("queries", "must be at most 20,000");
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
   return AnswerPeriodUsage(tx, request);
 }

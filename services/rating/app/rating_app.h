@@ -8,6 +8,7 @@
 #include "broadbill/rating/v1/calls.pb.h"
 #include "broadbill/rating/v1/period_usage.pb.h"
 #include "broadbill/rating/v1/simulate.pb.h"
+#include "broadbill/rating/v1/top_ups.pb.h"
 #include "broadbill/rating/v1/usage.pb.h"
 #include "broadbill/rating/v1/waiting.pb.h"
 #include "libs/calendar/clock.h"
@@ -56,6 +57,11 @@ class RatingApp {
   // period_usage.cc
   absl::StatusOr<pb::BatchGetPeriodUsageResponse> BatchGetPeriodUsage(
       const rpc::Context&, const pb::BatchGetPeriodUsageRequest&);
+
+  // top_ups.cc
+  absl::StatusOr<pb::BuyTopUpResponse> BuyTopUp(const rpc::Context&, const pb::BuyTopUpRequest&);
+  absl::StatusOr<pb::ListTopUpsResponse> ListTopUps(const rpc::Context&,
+                                                    const pb::ListTopUpsRequest&);
 
   // subjects.cc: accounts' feed.
   absl::Status OnAccountsEvents(db::Tx& tx, const std::vector<feed::Event>& events);

@@ -236,6 +236,33 @@ struct UsageCapRow {
   }
 };
 
+struct TopUpRow {
+  Uuid top_up_id, account_id, item_id;
+  std::string code, description;
+  absl::Time bought_at;
+  CivilDay bought_on;
+  std::optional<CivilDay> usable_to;  // none: to the end of the whole period of bought_on
+  Decimal units;
+  std::string unit_name;
+  int64_t bytes = 0;
+  Decimal price;
+  std::string currency;
+  bool automatic = false;
+  std::string bought_by;
+  static constexpr char kTable[] = "top_up";
+  static constexpr auto Columns() {
+    using R = TopUpRow;
+    return std::make_tuple(
+        db::Col("top_up_id", &R::top_up_id), db::Col("account_id", &R::account_id),
+        db::Col("item_id", &R::item_id), db::Col("code", &R::code),
+        db::Col("description", &R::description), db::Col("bought_at", &R::bought_at),
+        db::Col("bought_on", &R::bought_on), db::Col("usable_to", &R::usable_to),
+        db::Col("units", &R::units), db::Col("unit_name", &R::unit_name),
+        db::Col("bytes", &R::bytes), db::Col("price", &R::price), db::Col("currency", &R::currency),
+        db::Col("automatic", &R::automatic), db::Col("bought_by", &R::bought_by));
+  }
+};
+
 // Domain rate of a row.
 inline DeckRate ToRate(const DeckRateRow& row) {
   return {row.prefix,          row.destination,    row.connect_micros, row.per_minute_micros,

@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "broadbill/accounts/v1/subscription.pb.h"
+#include "broadbill/rating/v1/top_ups.pb.h"
 #include "broadbill/rating/v1/usage_balance.pb.h"
 #include "libs/money/decimal.h"
 #include "libs/money/money.h"
@@ -44,6 +45,28 @@ std::string Gigabytes(int64_t bytes) {
 }
 
 }  // namespace
+
+absl::Status BuyTopUp(World& world, Reader& r) {
+  ASSIGN_OR_RETURN(const accounts::Subscription subscription, Find(world, r));
+  rating::BuyTopUpRequest request;
+  request.set_account_id(subscription.account_id());
+  request.set_item_id(subscription.subscription_id());
+  ASSIGN_OR_RETURN(*request.mutable_code(), r.Next("an offer"));
+  std::string reason;
+  if (!r.done() && r.Peek() != "refused") {
+    ASSIGN_OR_RETURN(const std::string count, r.Next("a number"));
+    request.set_count(std::atoi(count.c_str()));
+    r.Take("times");
+  }
+  if (r.Take("refused")) {
+    ASSIGN_OR_RETURN(reason, r.Next("a reason"));
+  }
+  const auto bought =
+      world.Call<rating::BuyTopUpResponse>("broadbill.rating.v1.Rating/BuyTopUp", request);
+  if (reason.empty()) return bought.status();
+  if (bought.ok()) return InvalidArgumentError("BOUGHT", "it was not refused");
+  return ReasonOf(bought.status()) == reason ? absl::OkStatus() : bought.status();
+}
 
 // expect service NAME active|restricted|suspended|… [because REASON] [speed DOWN/UP]
 absl::StatusOr<std::string> ExpectService(World& world, Reader& r) {

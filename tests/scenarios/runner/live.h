@@ -1,6 +1,6 @@
 #pragma once
 
-// Expectations about running usage and what the network is told.
+// Running usage: what is bought on top, and expectations about it and what the network is told.
 
 #include <string>
 
@@ -9,6 +9,9 @@
 #include "tests/scenarios/runner/world.h"
 
 namespace broadbill::scenarios {
+
+// buy NAME CODE [N times] [refused REASON]
+absl::Status BuyTopUp(World& world, Reader& r);
 
 // Each returns what differs, "" for nothing. What they expect: README.md.
 absl::StatusOr<std::string> ExpectService(World& world, Reader& r);

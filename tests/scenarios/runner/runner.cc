@@ -148,6 +148,7 @@ class Scenario {
         {"return", &Scenario::Return},
         {"withdraw", &Scenario::Withdraw},
         {"give-back", &Scenario::GiveBack},
+        {"buy", &Scenario::Buy},
         {"release", &Scenario::Release}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
@@ -423,6 +424,8 @@ class Scenario {
     return world_.Call<accounts::Account>("broadbill.accounts.v1.Accounts/ChangeCycleDay", request)
         .status();
   }
+
+  absl::Status Buy(Reader& r) { return BuyTopUp(world_, r); }
 
   // import KIND [field=value …] followed by indented lines of the file
   absl::Status ImportFile(Reader& r) {
@@ -1017,6 +1020,7 @@ class Scenario {
     ASSIGN_OR_RETURN(const std::string what, r.Next("what is expected"));
     if (what == "line") return ExpectLine(r);
     if (what == "lines") return ExpectLines(r);
+    if (what == "why") return ExpectWhy(r);
     if (what == "nothing") return ExpectNothing();
     if (what == "document") return ExpectDocument(r);
     if (what == "tax") return ExpectTax(r);
@@ -1185,6 +1189,25 @@ class Scenario {
       }
     }
     Report(line_ + 1, "no such line; the account's lines are:" + (seen.empty() ? " none" : seen));
+    return absl::OkStatus();
+  }
+
+  // expect why A1 "Fibre data overage" "5.00 GB of 4.00 GB included": how such a line came about
+  absl::Status ExpectWhy(Reader& r) {
+    ASSIGN_OR_RETURN(const std::string name, r.Next("an account"));
+    ASSIGN_OR_RETURN(const std::string account, Id(world_.accounts, name, "account"));
+    ASSIGN_OR_RETURN(const std::string text, r.Next("a description"));
+    ASSIGN_OR_RETURN(const std::string derivation, r.Next("a derivation"));
+    std::string seen;
+    for (const invoicing::Document& document : documents_) {
+      if (document.account_id() != account) continue;
+      for (const invoicing::Line& line : document.lines()) {
+        if (line.description() != text) continue;
+        if (line.derivation() == derivation) return absl::OkStatus();
+        absl::StrAppend(&seen, "\n      ", line.derivation());
+      }
+    }
+    Report(line_ + 1, "no such line; those of that text are:" + (seen.empty() ? " none" : seen));
     return absl::OkStatus();
   }
 

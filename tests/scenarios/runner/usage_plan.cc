@@ -82,6 +82,40 @@ absl::Status ReadCap(const std::string& word, Reader& r, accounts::Plan* plan) {
   return absl::OkStatus();
 }
 
+// rollover PERIODS [up to UNITS] | pool NAME | top-up CODE UNITS GB [PRICE] [valid DAYS]
+// [automatic] [at-most N]
+absl::Status ReadBalance(const std::string& word, Reader& r, common::UsageTerms* usage) {
+  if (word == "pool") {
+    ASSIGN_OR_RETURN(*usage->mutable_pool(), r.Next("the pool's name"));
+    return absl::OkStatus();
+  }
+  if (word == "rollover") {
+    ASSIGN_OR_RETURN(const std::string periods, r.Next("periods"));
+    usage->mutable_rollover()->set_periods(std::atoi(periods.c_str()));
+    if (!r.Take("up")) return absl::OkStatus();
+    r.Take("to");
+    ASSIGN_OR_RETURN(*usage->mutable_rollover()->mutable_maximum()->mutable_value(),
+                     r.Next("units"));
+    r.Take("GB");
+    return absl::OkStatus();
+  }
+  common::UsageTopUp* offer = usage->add_top_ups();
+  ASSIGN_OR_RETURN(*offer->mutable_code(), r.Next("the offer's code"));
+  ASSIGN_OR_RETURN(*offer->mutable_units()->mutable_value(), r.Next("units"));
+  if (!r.Take("GB")) return InvalidArgumentError("SYNTAX", "expected GB");
+  ASSIGN_OR_RETURN(*offer->mutable_price()->mutable_value(), r.Next("a price"));
+  if (r.Take("valid")) {
+    ASSIGN_OR_RETURN(const std::string days, r.Next("days"));
+    offer->set_valid_days(std::atoi(days.c_str()));
+  }
+  offer->set_automatic(r.Take("automatic"));
+  if (r.Take("at-most")) {
+    ASSIGN_OR_RETURN(const std::string count, r.Next("a number"));
+    offer->set_period_maximum(std::atoi(count.c_str()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<bool> ReadUsageOption(const std::string& word, Reader& r, accounts::Plan* plan) {
@@ -92,6 +126,10 @@ absl::StatusOr<bool> ReadUsageOption(const std::string& word, Reader& r, account
   }
   if (word == "thresholds" || word == "cap" || word == "speed") {
     RETURN_IF_ERROR(ReadCap(word, r, plan));
+    return true;
+  }
+  if (word == "rollover" || word == "pool" || word == "top-up") {
+    RETURN_IF_ERROR(ReadBalance(word, r, plan->mutable_usage()));
     return true;
   }
   common::UsagePrice::Model model = common::UsagePrice::MODEL_UNSPECIFIED;

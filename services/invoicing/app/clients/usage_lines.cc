@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 #include <tuple>
@@ -18,7 +19,8 @@ namespace {
 namespace rating = broadbill::rating::v1;
 
 constexpr int kUsagePeriods = 3;  // closed periods asked again for late usage
-constexpr int kBatch = 3000;      // queries a call, the limit of rating
+constexpr int kBatch = 3000;      // queries a call, more where they are of one account
+constexpr size_t kBatchBytes = 4 << 20;
 
 // One stretch of usage asked for: an item's closed period, or the part of it under one plan.
 struct Asked {
@@ -48,42 +50,99 @@ void AddQuery(const accounts::BillingSnapshot& snapshot, const accounts::Snapsho
   if (ask.terms->has_voice()) *query->mutable_voice() = ask.terms->voice();
 }
 
+// Days under one plan that charges for usage or calls.
+struct Stretch {
+  DateInterval days;
+  const accounts::Terms* terms;
+};
+
 // The stretches of one closed period: segments of the same plan are one.
-void AskPeriod(AccountWork& one, const Part& part, size_t index, const UsagePeriod& period,
-               Questions& out) {
-  const accounts::SnapshotItem& item = part.snapshot->items(static_cast<int>(index));
+std::vector<Stretch> StretchesOf(const accounts::SnapshotItem& item, const UsagePeriod& period) {
+  std::vector<Stretch> out;
   for (const auto& segment : item.segments()) {
     const DateInterval days = period.days.Intersect(
         {ToDay(segment.start_date(), CivilDay::min()), ToDay(segment.end_date(), CivilDay::max())});
     const auto& terms = segment.terms();
     if (days.empty() || (!terms.has_usage() && !terms.has_voice())) continue;
-    if (!out.asked.empty() && days.start > period.days.start) {
-      Asked& last = out.asked.back();
-      if (last.part == &part && last.item == index && last.period.end == days.start &&
-          last.terms->plan_code() == terms.plan_code()) {
-        last.period.end = days.end;
-        auto* query = out.request.mutable_queries(out.request.queries_size() - 1);
-        *query->mutable_period()->mutable_end_date() = convert::ToProto(days.end);
-        continue;
+    if (!out.empty() && out.back().days.end == days.start &&
+        out.back().terms->plan_code() == terms.plan_code()) {
+      out.back().days.end = days.end;
+    } else {
+      out.push_back({days, &terms});
+    }
+  }
+  return out;
+}
+
+// What some item of the account uses can depend on its life before, and on that of others.
+bool NeedsHistory(const accounts::BillingSnapshot& snapshot) {
+  for (const auto& item : snapshot.items()) {
+    for (const auto& segment : item.segments()) {
+      const auto& usage = segment.terms().usage();
+      if (!usage.pool().empty() || usage.has_rollover()) return true;
+      for (const auto& offer : usage.top_ups()) {
+        if (offer.valid_days() > 0) return true;
       }
     }
-    out.asked.push_back({&one, &part, index, &terms, days});
-    AddQuery(*part.snapshot, item, out.asked.back(), period.full, out.request);
+  }
+  return false;
+}
+
+void AddHistory(const accounts::SnapshotItem& item, const std::vector<UsagePeriod>& periods,
+                const accounts::Terms& of, rating::PeriodUsageQuery& query) {
+  for (const UsagePeriod& period : periods) {
+    for (const Stretch& stretch : StretchesOf(item, period)) {
+      if (!stretch.terms->has_usage()) continue;
+      rating::EarlierPeriod* earlier = query.add_earlier_periods();
+      *earlier->mutable_period() = convert::ToProto(stretch.days);
+      *earlier->mutable_full_period() = convert::ToProto(period.full);
+      if (stretch.terms->plan_code() == of.plan_code()) continue;
+      *earlier->mutable_usage() = stretch.terms->usage();
+    }
   }
 }
 
+// Asks about the last closed periods of an item.
+void AskItem(AccountWork& one, const Part& part, size_t index, CivilDay as_of, bool with_history,
+             Questions& out) {
+  const accounts::SnapshotItem& item = part.snapshot->items(static_cast<int>(index));
+  std::vector<UsagePeriod> periods =
+      ClosedUsagePeriods(part.items[index], part.terms.schedules, as_of,
+                         with_history ? std::numeric_limits<int>::max() : kUsagePeriods);
+  const size_t earlier = periods.size() - std::min<size_t>(periods.size(), kUsagePeriods);
+  int last = -1;
+  for (size_t i = earlier; i < periods.size(); ++i) {
+    for (const Stretch& stretch : StretchesOf(item, periods[i])) {
+      out.asked.push_back({&one, &part, index, stretch.terms, stretch.days});
+      AddQuery(*part.snapshot, item, out.asked.back(), periods[i].full, out.request);
+      if (stretch.terms->has_usage()) last = out.request.queries_size() - 1;
+    }
+  }
+  if (!with_history || last < 0) return;
+  periods.resize(earlier);
+  AddHistory(item, periods, *out.asked[static_cast<size_t>(last)].terms,
+             *out.request.mutable_queries(last));
+}
+
+// Items of one account are asked about in one call: they can share units.
 absl::StatusOr<std::vector<rating::PeriodUsage>> Ask(
     rpc::Channel& channel, const rating::BatchGetPeriodUsageRequest& request) {
   std::vector<rating::PeriodUsage> answers;
-  for (int begin = 0; begin < request.queries_size(); begin += kBatch) {
-    rating::BatchGetPeriodUsageRequest part;
-    for (int i = begin; i < std::min(begin + kBatch, request.queries_size()); ++i) {
-      *part.add_queries() = request.queries(i);
-    }
+  rating::BatchGetPeriodUsageRequest part;
+  size_t bytes = 0;
+  for (int i = 0; i < request.queries_size(); ++i) {
+    const rating::PeriodUsageQuery& query = request.queries(i);
+    bytes += query.ByteSizeLong();
+    *part.add_queries() = query;
+    const bool last = i + 1 == request.queries_size();
+    const bool full = part.queries_size() >= kBatch || bytes >= kBatchBytes;
+    if (!last && (!full || request.queries(i + 1).account_id() == query.account_id())) continue;
     ASSIGN_OR_RETURN(const auto response, channel.Call<rating::BatchGetPeriodUsageResponse>(
                                               "broadbill.rating.v1.Rating/BatchGetPeriodUsage",
                                               part, rpc::BackgroundContext("invoicing")));
     answers.insert(answers.end(), response.usages().begin(), response.usages().end());
+    part.clear_queries();
+    bytes = 0;
   }
   return answers;
 }
@@ -113,16 +172,10 @@ class UsageBiller {
     }
     if (usage.has_data()) AddData(usage.data());
     for (const rating::VoiceGroup& group : usage.voice_groups()) AddVoice(group);
-    // A destination that was billed and has no calls any more is given back.
-    const auto from = billed_.lower_bound({item_.item_id, ask_.period.start, "voice:"});
-    for (auto it = from; it != billed_.end(); ++it) {
-      const auto& [item, start, meter] = it->first;
-      if (item != item_.item_id || start != ask_.period.start || meter.rfind("voice:", 0) != 0)
-        break;
-      if (seen_.count(meter) > 0) continue;
-      Bill(meter, 0, LineKind::kVoice, "Calls: " + meter.substr(6), "no calls left",
-           ask_.terms->voice().tax_class(), ask_.terms->voice().account_code());
-    }
+    // A destination that was billed and has no calls any more is given back, and so is what was
+    // bought on days that are of another plan now.
+    GiveBack("voice:", LineKind::kVoice, "Calls: ", "no calls left", ask_.terms->voice());
+    GiveBack("top_up:", LineKind::kUsage, "Top-up: ", "none left", ask_.terms->usage());
   }
 
  private:
@@ -133,6 +186,25 @@ class UsageBiller {
                                  : terms.description();
     Bill(data.meter(), data.amount_minor(), LineKind::kUsage, text, data.derivation(),
          terms.tax_class(), terms.account_code());
+    for (const rating::PeriodTopUp& bought : data.top_ups()) {
+      Bill("top_up:" + bought.code(), bought.amount_minor(), LineKind::kUsage,
+           bought.count() == 1 ? bought.description()
+                               : absl::StrCat(bought.count(), " × ", bought.description()),
+           bought.derivation(), terms.tax_class(), terms.account_code());
+    }
+  }
+
+  template <class Terms>
+  void GiveBack(const std::string& prefix, LineKind kind, const std::string& text,
+                const std::string& derivation, const Terms& terms) {
+    const auto from = billed_.lower_bound({item_.item_id, ask_.period.start, prefix});
+    for (auto it = from; it != billed_.end(); ++it) {
+      const auto& [item, start, meter] = it->first;
+      if (item != item_.item_id || start != ask_.period.start || meter.rfind(prefix, 0) != 0) break;
+      if (seen_.count(meter) > 0) continue;
+      Bill(meter, 0, kind, text + meter.substr(prefix.size()), derivation, terms.tax_class(),
+           terms.account_code());
+    }
   }
 
   void AddVoice(const rating::VoiceGroup& group) {
@@ -187,11 +259,9 @@ absl::Status Assembler::AddUsage(std::vector<AccountWork>& work,
     if (one.failed) continue;
     for (const Part& part : one.parts) {
       const size_t before = questions.asked.size();
+      const bool with_history = NeedsHistory(*part.snapshot);
       for (size_t i = 0; i < part.items.size(); ++i) {
-        for (const UsagePeriod& period : ClosedUsagePeriods(part.items[i], part.terms.schedules,
-                                                            context.as_of, kUsagePeriods)) {
-          AskPeriod(one, part, i, period, questions);
-        }
+        AskItem(one, part, i, context.as_of, with_history, questions);
       }
       if (questions.asked.size() > before) asked[part.account_id] = &one;
     }
