@@ -1,6 +1,7 @@
 #include "services/rating/app/live_usage.h"
 
 #include <algorithm>
+#include <set>
 
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
@@ -31,6 +32,138 @@ UsageCycle ToCycle(const UsageCycleRow& row) {
 bool IsPositive(bool set, const common::Decimal& value) {
   const auto number = Decimal::Parse(value.value());
   return set && number.ok() && *number > Decimal();
+}
+
+// Items by account whose balances depend on their life before, or on each other.
+using Lives = std::map<Uuid, std::vector<LiveItem>>;
+
+// What is asked, and who wants to know; nullptr: nobody, but it is part of what is left.
+struct PeriodQuestions {
+  pb::BatchGetPeriodUsageRequest request;
+  std::vector<LiveStretch*> asked;
+};
+
+bool DependsOnHistory(const LiveItem& item) {
+  for (const ItemTermsRow& row : item.terms) {
+    common::UsageTerms terms;
+    if (row.usage.data.empty() || !terms.ParseFromString(row.usage.data)) continue;
+    if (!terms.pool().empty() || terms.has_rollover() || terms.top_ups_size() > 0) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<Lives> LoadLives(db::Tx& tx, const std::vector<Uuid>& accounts) {
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("SELECT item_id FROM usage_cycle WHERE account_id = ANY($1)", accounts));
+  std::vector<Uuid> ids;
+  for (int i = 0; i < rows.size(); ++i) ids.push_back(rows.Get<Uuid>(i, 0));
+  ASSIGN_OR_RETURN(auto items, LoadLiveItems(tx, ids, /*lock=*/false));
+  Lives out;
+  std::set<Uuid> dependent;
+  for (auto& [id, item] : items) {
+    const Uuid account = item.cycle.account_id;
+    if (DependsOnHistory(item)) dependent.insert(account);
+    out[account].push_back(std::move(item));
+  }
+  std::erase_if(out, [&](const auto& entry) { return dependent.count(entry.first) == 0; });
+  return out;
+}
+
+// The days of a period under one row of terms; none where they share no day.
+std::optional<LiveStretch> StretchOf(const UsagePeriod& period, const ItemTermsRow& row) {
+  const auto zone = LoadZone(row.time_zone);
+  LiveStretch out;
+  out.account_id = row.account_id;
+  out.item_id = row.item_id;
+  out.days = period.days.Intersect({row.valid_from, row.valid_to});
+  out.full = period.full;
+  if (!zone.ok() || out.days.empty() || row.usage.data.empty()) return std::nullopt;
+  out.start = StartOfDay(out.days.start, *zone);
+  out.end = StartOfDay(out.days.end, *zone);
+  out.zone = *zone;
+  out.time_zone = row.time_zone;
+  out.currency = row.currency;
+  out.service = row.service;
+  if (!out.terms.ParseFromString(row.usage.data)) return std::nullopt;
+  return out;
+}
+
+// The item's stretches that begin before a day, oldest first.
+std::vector<LiveStretch> StretchesBefore(const LiveItem& item, CivilDay end) {
+  std::vector<LiveStretch> out;
+  const UsageCycle cycle = ToCycle(item.cycle);
+  for (const UsagePeriod& period : UsagePeriods(cycle, {cycle.start, end})) {
+    for (const ItemTermsRow& row : item.terms) {
+      auto one = StretchOf(period, row);
+      if (one.has_value()) out.push_back(*std::move(one));
+    }
+  }
+  std::sort(out.begin(), out.end(),
+            [](const LiveStretch& a, const LiveStretch& b) { return a.days.start < b.days.start; });
+  return out;
+}
+
+pb::PeriodUsageQuery* AddQuery(const LiveStretch& one, LiveStretch* wanted,
+                               PeriodQuestions& questions) {
+  pb::PeriodUsageQuery* query = questions.request.add_queries();
+  query->set_account_id(one.account_id.ToText("acc"));
+  query->set_item_id(one.item_id.ToText("sub"));
+  *query->mutable_period() = convert::ToProto(one.days);
+  *query->mutable_full_period() = convert::ToProto(one.full);
+  query->set_time_zone(one.time_zone);
+  query->set_currency_code(one.currency);
+  *query->mutable_usage() = one.terms;
+  questions.asked.push_back(wanted);
+  return query;
+}
+
+// All items of an account with their lives. False when something is asked that is no stretch of
+// these: days of another kind.
+bool AskWithHistory(const std::vector<LiveItem>& items, const std::vector<LiveStretch*>& asked,
+                    PeriodQuestions& questions) {
+  CivilDay end = CivilDay::min();
+  for (const LiveStretch* one : asked) end = std::max(end, one->days.end);
+  size_t found = 0;
+  PeriodQuestions out;
+  for (const LiveItem& item : items) {
+    const std::vector<LiveStretch> life = StretchesBefore(item, end);
+    pb::PeriodUsageQuery* last = nullptr;
+    std::vector<const LiveStretch*> earlier;
+    for (size_t i = 0; i < life.size(); ++i) {
+      const LiveStretch& one = life[i];
+      const auto wanted = std::find_if(asked.begin(), asked.end(), [&](const LiveStretch* it) {
+        return it->item_id == one.item_id && it->days == one.days;
+      });
+      if (wanted != asked.end()) {
+        ++found;
+        last = AddQuery(one, *wanted, out);
+      } else if (i + 1 == life.size() && last == nullptr) {
+        last = AddQuery(one, nullptr, out);
+      } else {
+        earlier.push_back(&one);
+      }
+    }
+    for (const LiveStretch* one : earlier) {
+      pb::EarlierPeriod* to = last->add_earlier_periods();
+      *to->mutable_period() = convert::ToProto(one->days);
+      *to->mutable_full_period() = convert::ToProto(one->full);
+      *to->mutable_usage() = one->terms;
+    }
+  }
+  if (found != asked.size()) return false;
+  questions.request.MergeFrom(out.request);
+  questions.asked.insert(questions.asked.end(), out.asked.begin(), out.asked.end());
+  return true;
+}
+
+absl::Status Answer(db::Tx& tx, const PeriodQuestions& questions) {
+  ASSIGN_OR_RETURN(auto response, AnswerPeriodUsage(tx, questions.request));
+  for (size_t i = 0; i < questions.asked.size(); ++i) {
+    if (questions.asked[i] == nullptr) continue;
+    questions.asked[i]->usage =
+        std::move(*response.mutable_usages(static_cast<int>(i))->mutable_data());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -75,47 +208,28 @@ std::optional<LiveStretch> StretchAt(const LiveItem& item, absl::Time at) {
     const auto zone = LoadZone(row.time_zone);
     if (!zone.ok() || row.usage.data.empty()) continue;
     const CivilDay day = DateIn(at, *zone);
-    const DateInterval span{row.valid_from, row.valid_to};
-    if (!span.Contains(day)) continue;
+    if (!DateInterval{row.valid_from, row.valid_to}.Contains(day)) continue;
     const auto period = UsagePeriodOn(ToCycle(item.cycle), day);
-    if (!period.has_value()) return std::nullopt;
-    LiveStretch out;
-    out.account_id = row.account_id;
-    out.item_id = row.item_id;
-    out.days = period->days.Intersect(span);
-    out.full = period->full;
-    out.start = StartOfDay(out.days.start, *zone);
-    out.end = StartOfDay(out.days.end, *zone);
-    out.zone = *zone;
-    out.time_zone = row.time_zone;
-    out.currency = row.currency;
-    out.service = row.service;
-    if (!out.terms.ParseFromString(row.usage.data)) return std::nullopt;
-    return out;
+    return period.has_value() ? StretchOf(*period, row) : std::nullopt;
   }
   return std::nullopt;
 }
 
 absl::Status FillUsage(db::Tx& tx, std::vector<LiveStretch>& stretches) {
-  for (size_t begin = 0; begin < stretches.size(); begin += kBatch) {
-    const size_t end = std::min(stretches.size(), begin + kBatch);
-    pb::BatchGetPeriodUsageRequest request;
-    for (size_t i = begin; i < end; ++i) {
-      const LiveStretch& one = stretches[i];
-      pb::PeriodUsageQuery* query = request.add_queries();
-      query->set_account_id(one.account_id.ToText("acc"));
-      query->set_item_id(one.item_id.ToText("sub"));
-      *query->mutable_period() = convert::ToProto(one.days);
-      *query->mutable_full_period() = convert::ToProto(one.full);
-      query->set_time_zone(one.time_zone);
-      query->set_currency_code(one.currency);
-      *query->mutable_usage() = one.terms;
+  std::map<Uuid, std::vector<LiveStretch*>> accounts;
+  std::vector<Uuid> ids;
+  for (LiveStretch& one : stretches) accounts[one.account_id].push_back(&one);
+  for (const auto& [id, asked] : accounts) ids.push_back(id);
+  ASSIGN_OR_RETURN(const Lives lives, LoadLives(tx, ids));
+  PeriodQuestions questions;
+  for (const auto& [id, asked] : accounts) {
+    const auto items = lives.find(id);
+    if (items == lives.end() || !AskWithHistory(items->second, asked, questions)) {
+      for (LiveStretch* one : asked) AddQuery(*one, one, questions);
     }
-    ASSIGN_OR_RETURN(auto response, AnswerPeriodUsage(tx, request));
-    for (size_t i = begin; i < end; ++i) {
-      stretches[i].usage =
-          std::move(*response.mutable_usages(static_cast<int>(i - begin))->mutable_data());
-    }
+    if (questions.asked.size() < kBatch && id != accounts.rbegin()->first) continue;
+    RETURN_IF_ERROR(Answer(tx, questions));
+    questions = {};
   }
   return absl::OkStatus();
 }

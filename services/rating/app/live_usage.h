@@ -41,7 +41,7 @@ struct LiveStretch {
   broadbill::common::v1::UsageTerms terms;
   broadbill::rating::v1::DataUsage usage;
 
-  int64_t included() const { return usage.allowance_bytes(); }
+  int64_t included() const { return usage.included_bytes(); }
   int64_t counted() const { return usage.counted_bytes(); }
 };
 // The one that holds an instant, without usage; none where no terms of usage hold.

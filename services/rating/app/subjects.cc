@@ -113,6 +113,7 @@ absl::Status RatingApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Eve
       row.decks.assign(span.voice().deck_codes().begin(), span.voice().deck_codes().end());
       if (span.has_usage()) row.usage.data = span.usage().SerializeAsString();
       row.service = span.description();
+      row.pool = span.usage().pool();
       row.watched = span.has_usage() && CanBeUsedUp(span.usage());
       if (row.watched) watched.insert(item);
       terms.push_back(std::move(row));

@@ -37,18 +37,6 @@ pb::TopUp ToProto(const TopUpRow& row) {
   return out;
 }
 
-// Where usage of the item is paid together: what is bought for one can be used by all.
-absl::StatusOr<std::vector<Uuid>> WhoCanUseIt(db::Tx& tx, const LiveStretch& stretch) {
-  std::vector<Uuid> out = {stretch.item_id};
-  if (stretch.terms.pool().empty()) return out;
-  ASSIGN_OR_RETURN(const db::Result rows,
-                   tx.Exec("SELECT DISTINCT item_id FROM item_terms WHERE account_id = $1 AND "
-                           "usage <> '' AND item_id <> $2",
-                           stretch.account_id, stretch.item_id));
-  for (int i = 0; i < rows.size(); ++i) out.push_back(rows.Get<Uuid>(i, 0));
-  return out;
-}
-
 }  // namespace
 
 absl::StatusOr<int64_t> CanStillBuy(db::Tx& tx, const LiveStretch& stretch,
@@ -100,8 +88,7 @@ absl::StatusOr<std::vector<TopUpRow>> Buy(db::Tx& tx, const LiveStretch& stretch
   std::vector<TopUpRow> rows(static_cast<size_t>(purchase.count), row);
   for (TopUpRow& one : rows) one.top_up_id = Uuid::Make(purchase.now);
   RETURN_IF_ERROR(db::InsertArrays(tx, rows, "").status());
-  ASSIGN_OR_RETURN(const std::vector<Uuid> items, WhoCanUseIt(tx, stretch));
-  RETURN_IF_ERROR(TouchUsage(tx, purchase.now, items));
+  RETURN_IF_ERROR(TouchUsage(tx, purchase.now, {stretch.item_id}));
   return rows;
 }
 

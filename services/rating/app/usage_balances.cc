@@ -43,9 +43,14 @@ absl::Status SetForecast(const LiveStretch& stretch, const Pace& pace, absl::Tim
       Forecast(stretch.counted(), pace.counted, pace.span, stretch.end - now));
   ASSIGN_OR_RETURN(const DataTerms terms, ReadTerms(stretch.terms, "usage."));
   ASSIGN_OR_RETURN(const int exponent, CurrencyExponent(stretch.currency));
+  // What is included besides the allowance; negative where others of a pool used of it.
+  const int64_t allowance = stretch.usage.allowance_bytes();
+  Covered covered;
+  covered.pool = std::min(stretch.included() - allowance,
+                          std::max<int64_t>(0, forecast->counted_bytes() - allowance));
   ASSIGN_OR_RETURN(const DataCharge charge,
                    PriceCounted(terms, forecast->counted_bytes(), stretch.days.days(),
-                                stretch.full.days(), exponent));
+                                stretch.full.days(), exponent, covered));
   forecast->set_overage_minor(charge.amount_minor);
   const bool gets_there = !out.unlimited() && !out.used_up() && pace.counted > 0 &&
                           forecast->counted_bytes() >= out.included_bytes();
@@ -71,6 +76,9 @@ void SetUsage(const LiveStretch& stretch, pb::UsageBalance& out) {
   if (out.unlimited()) return;
   out.set_included_bytes(stretch.included());
   out.set_allowance_bytes(usage.allowance_bytes());
+  out.set_rolled_over_bytes(usage.rolled_over_bytes());
+  out.set_top_up_bytes(usage.top_up_bytes());
+  out.set_pool_bytes(usage.pool_bytes());
   out.set_left_bytes(std::max<int64_t>(0, stretch.included() - stretch.counted()));
   out.set_percent(PercentUsed(stretch.counted(), stretch.included()));
   out.set_used_up(IsUsedUp(stretch.counted(), stretch.included()));

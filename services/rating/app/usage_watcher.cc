@@ -87,6 +87,22 @@ pb::Event CapEvent(const UsageCapRow& before, const UsageCapRow& after, absl::Ti
 
 }  // namespace
 
+// What one item of a pool uses the others lack.
+absl::StatusOr<UsageWatcher::Touched> UsageWatcher::WithPools(db::Tx& tx, Touched touched) {
+  std::vector<Uuid> ids;
+  for (const auto& [id, times] : touched) ids.push_back(id);
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("SELECT DISTINCT one.item_id, other.item_id FROM item_terms one JOIN "
+                           "item_terms other USING (account_id, pool) WHERE one.item_id = ANY($1) "
+                           "AND pool <> '' AND one.item_id <> other.item_id",
+                           ids));
+  for (int i = 0; i < rows.size(); ++i) {
+    const std::set<absl::Time> times = touched[rows.Get<Uuid>(i, 0)];
+    touched[rows.Get<Uuid>(i, 1)].insert(times.begin(), times.end());
+  }
+  return touched;
+}
+
 absl::StatusOr<UsageWatcher::Touched> UsageWatcher::Take(db::Tx& tx,
                                                          std::vector<Uuid>& rows) const {
   Touched out;
@@ -104,7 +120,7 @@ absl::StatusOr<UsageWatcher::Touched> UsageWatcher::Take(db::Tx& tx,
                            "ORDER BY ends_at LIMIT $2",
                            clock_.Now(), static_cast<int64_t>(kItemsPerStep)));
   for (int i = 0; i < over.size(); ++i) out[over.Get<Uuid>(i, 0)];
-  return out;
+  return WithPools(tx, std::move(out));
 }
 
 absl::Status UsageWatcher::TellThresholds(db::Tx& tx, const std::vector<LiveStretch>& stretches,

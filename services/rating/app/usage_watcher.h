@@ -42,6 +42,7 @@ class UsageWatcher {
   };
 
   absl::StatusOr<Touched> Take(db::Tx& tx, std::vector<Uuid>& rows) const;
+  static absl::StatusOr<Touched> WithPools(db::Tx& tx, Touched touched);
   absl::Status Judge(db::Tx& tx, const Touched& touched, Outcome& outcome) const;
   // One by one, so that an item that cannot be judged does not hold up the others.
   absl::Status JudgeApart(db::Tx& tx, const Touched& touched, Outcome& outcome) const;

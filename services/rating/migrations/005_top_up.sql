@@ -17,3 +17,6 @@ CREATE TABLE top_up (
   bought_by   text NOT NULL            -- who asked for it
 );
 CREATE INDEX top_up_item ON top_up (item_id, bought_on);
+
+-- Items of an account that share what they include, by their terms.
+ALTER TABLE item_terms ADD COLUMN pool text NOT NULL DEFAULT '';

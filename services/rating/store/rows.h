@@ -34,6 +34,7 @@ struct ItemTermsRow {
   db::Bytes usage = {};  // common.v1.UsageTerms; empty: none
   std::string service = {};
   bool watched = false;
+  std::string pool = {};
   static constexpr char kTable[] = "item_terms";
   static constexpr auto Columns() {
     return std::make_tuple(
@@ -44,7 +45,7 @@ struct ItemTermsRow {
         db::Col("time_zone", &ItemTermsRow::time_zone), db::Col("country", &ItemTermsRow::country),
         db::Col("currency", &ItemTermsRow::currency), db::Col("decks", &ItemTermsRow::decks),
         db::Col("usage", &ItemTermsRow::usage), db::Col("service", &ItemTermsRow::service),
-        db::Col("watched", &ItemTermsRow::watched));
+        db::Col("watched", &ItemTermsRow::watched), db::Col("pool", &ItemTermsRow::pool));
   }
 };
 
