@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
@@ -23,8 +25,8 @@ PriceTerms PriceOf(const DataTerms& terms) {
   return out;
 }
 
-absl::StatusOr<Priced> PriceUnits(const PriceTerms& price, const pb::SimulateUsageRequest& request,
-                                  Violations& violations) {
+absl::StatusOr<Priced> PriceUnits(const DataTerms& terms, const PriceTerms& price,
+                                  const pb::SimulateUsageRequest& request, Violations& violations) {
   EventAmounts events;
   events.events = request.event_count();
   if (request.has_quantity()) {
@@ -39,6 +41,7 @@ absl::StatusOr<Priced> PriceUnits(const PriceTerms& price, const pb::SimulateUsa
                      "need a price of the model PERCENTAGE");
   violations.Require(events.events >= 0, "event_count", "must be 0 or more");
   RETURN_IF_ERROR(violations.ToStatus());
+  if (!terms.charges_overage) events.total = std::min(events.total, terms.allowance);
   return percentage ? PricePercentage(price, events)
                     : PriceQuantity(price, Fraction::Of(events.total));
 }
@@ -85,7 +88,7 @@ absl::StatusOr<pb::SimulateUsageResponse> RatingApp::SimulateUsage(
   violations.Check(exponent.status(), "currency_code");
   RETURN_IF_ERROR(violations.ToStatus());
   const PriceTerms price = PriceOf(*terms);
-  ASSIGN_OR_RETURN(const Priced priced, PriceUnits(price, request, violations));
+  ASSIGN_OR_RETURN(const Priced priced, PriceUnits(*terms, price, request, violations));
   ASSIGN_OR_RETURN(const UsageLine line,
                    BillUsage(price, priced, request.billed_minor(),
                              request.partial() ? LineKind::kPartial : LineKind::kLast, *exponent));
