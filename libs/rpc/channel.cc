@@ -4,6 +4,9 @@
 #include <grpcpp/impl/codegen/sync_stream.h>
 #include <grpcpp/security/credentials.h>
 
+#include <thread>
+
+#include "absl/synchronization/mutex.h"
 #include "libs/rpc/grpc_channel.h"
 #include "libs/rpc/wire.h"
 #include "libs/status/error.h"
@@ -69,6 +72,58 @@ absl::Status GrpcChannel::ReadStream(const std::string& method,
     }
   }
   const grpc::Status status = reader->Finish();
+  if (!parsed.ok()) return parsed;
+  return cancelled ? absl::OkStatus() : FromGrpc(status);
+}
+
+absl::Status GrpcChannel::Exchange(const std::string& method, google::protobuf::Message& request,
+                                   google::protobuf::Message& response, int unanswered_max,
+                                   const Context& context, const std::function<bool()>& next,
+                                   const std::function<bool()>& on_answer) {
+  using Stream = grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
+  using Factory = grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>;
+  const std::string path = "/" + method;
+  const grpc::internal::RpcMethod rpc(path.c_str(), grpc::internal::RpcMethod::BIDI_STREAMING,
+                                      channel_);
+  grpc::ClientContext client;
+  Prepare(client, context, key_);
+  const std::unique_ptr<Stream> stream(Factory::Create(channel_.get(), rpc, &client));
+  absl::Mutex mutex;
+  int unanswered = 0;
+  bool ended = false;
+  const auto may_send = [&] { return ended || unanswered < unanswered_max; };
+  // A thread of its own: a sender that the peer holds up must not hold up the answers.
+  std::thread sender([&] {
+    while (true) {
+      {
+        absl::MutexLock lock(&mutex);
+        mutex.Await(absl::Condition(&may_send));
+        if (ended) return;
+        ++unanswered;
+      }
+      if (!next() || !stream->Write(Serialize(request))) break;
+    }
+    stream->WritesDone();
+  });
+  grpc::ByteBuffer out;
+  absl::Status parsed;
+  bool cancelled = false;
+  while (stream->Read(&out)) {
+    if (cancelled) continue;
+    parsed = Parse(out, response);
+    if (!parsed.ok() || !on_answer()) {
+      cancelled = true;
+      client.TryCancel();
+    }
+    absl::MutexLock lock(&mutex);
+    --unanswered;
+  }
+  {
+    absl::MutexLock lock(&mutex);
+    ended = true;
+  }
+  sender.join();
+  const grpc::Status status = stream->Finish();
   if (!parsed.ok()) return parsed;
   return cancelled ? absl::OkStatus() : FromGrpc(status);
 }

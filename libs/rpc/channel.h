@@ -39,6 +39,14 @@ class Channel {
                                   const google::protobuf::Message& request,
                                   google::protobuf::Message& response, const Context& context,
                                   const std::function<bool()>& on_message) = 0;
+
+  // Sends messages as long as `next` fills `request` and returns true, and reads the answer to
+  // each, in order, into `response`; `on_answer` returns false to cancel. At most `unanswered_max`
+  // messages are on their way. `next` runs on a thread of its own.
+  virtual absl::Status Exchange(const std::string& method, google::protobuf::Message& request,
+                                google::protobuf::Message& response, int unanswered_max,
+                                const Context& context, const std::function<bool()>& next,
+                                const std::function<bool()>& on_answer) = 0;
 };
 
 // A TCP channel to "host:port" without TLS, for loopback and for meshes that bring their own.

@@ -20,6 +20,10 @@ class GrpcChannel : public Channel {
   absl::Status ReadStream(const std::string& method, const google::protobuf::Message& request,
                           google::protobuf::Message& response, const Context& context,
                           const std::function<bool()>& on_message) override;
+  absl::Status Exchange(const std::string& method, google::protobuf::Message& request,
+                        google::protobuf::Message& response, int unanswered_max,
+                        const Context& context, const std::function<bool()>& next,
+                        const std::function<bool()>& on_answer) override;
 
  private:
   std::shared_ptr<grpc::Channel> channel_;

@@ -59,6 +59,15 @@ class Host::LazyChannel : public Channel {
     if (!channel.ok()) return channel.status();
     return (*channel)->ReadStream(method, request, response, context, on_message);
   }
+  absl::Status Exchange(const std::string& method, google::protobuf::Message& request,
+                        google::protobuf::Message& response, int unanswered_max,
+                        const Context& context, const std::function<bool()>& next,
+                        const std::function<bool()>& on_answer) override {
+    auto channel = Target();
+    if (!channel.ok()) return channel.status();
+    return (*channel)->Exchange(method, request, response, unanswered_max, context, next,
+                                on_answer);
+  }
 
  private:
   absl::StatusOr<std::shared_ptr<Channel>> Target() {

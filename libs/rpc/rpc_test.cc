@@ -38,6 +38,8 @@ class EchoApp {
     if (request.fail() == "precondition") {
       return WithMetadata(FailedPreconditionError("NOT_NOW", "not now"), "when", "later");
     }
+    absl::SleepFor(delay);
+    ++said;
     pb::SayResponse response;
     response.set_text(request.text());
     response.set_principal(context.principal.id);
@@ -48,9 +50,13 @@ class EchoApp {
       const Context&, const pb::CountRequest& request) {
     return std::make_unique<Numbers>(request.count());
   }
+
+  absl::Duration delay = absl::ZeroDuration();
+  std::atomic<int> said{0};
 };
 
 constexpr char kSay[] = "broadbill.rpctest.v1.Echo/Say";
+constexpr char kTalk[] = "broadbill.rpctest.v1.Echo/Talk";
 constexpr char kWatch[] = "broadbill.rpctest.v1.Echo/Watch";
 
 struct Fixture {
@@ -58,6 +64,7 @@ struct Fixture {
     Service service("broadbill.rpctest.v1.Echo");
     service.Unary("Say", &app, &EchoApp::Say);
     service.Stream("Watch", &app, &EchoApp::Watch);
+    service.Exchange("Talk", &app, &EchoApp::Say);
     host.Add(std::move(service));
     REQUIRE(host.Start().ok());
   }
@@ -184,6 +191,103 @@ TEST_CASE("a stream delivers all messages, across waits, and can be left early")
             ->ReadStream(kWatch, request, response, BackgroundContext("tester"),
                          [&] { return response.number() < 2; })
             .ok());
+}
+
+TEST_CASE("an exchange answers every message in order, in process and over TCP") {
+  Fixture f;
+  pb::SayRequest request;
+  pb::SayResponse response;
+  for (const auto& channel : {f.host.ChannelTo("rpctest"), f.Tcp(f.key)}) {
+    int sent = 0;
+    std::vector<std::string> seen;
+    const absl::Status status = channel->Exchange(
+        kTalk, request, response, 4, BackgroundContext("tester"),
+        [&] {
+          if (sent == 100) return false;
+          request.set_text(std::to_string(sent++));
+          return true;
+        },
+        [&] {
+          CHECK(response.principal() == "service:tester");
+          seen.push_back(response.text());
+          return true;
+        });
+    CHECK(status.ok());
+    REQUIRE(seen.size() == 100);
+    for (size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == std::to_string(i));
+  }
+}
+
+TEST_CASE("an exchange ends with the error of a message; what was answered before stays answered") {
+  Fixture f;
+  pb::SayRequest request;
+  pb::SayResponse response;
+  Context context = BackgroundContext("tester");
+  int sent = 0;
+  int seen = 0;
+  const auto talk = [&](const std::function<void(int)>& make) {
+    sent = 0;
+    seen = 0;
+    return f.Tcp(f.key)->Exchange(
+        kTalk, request, response, 1, context,
+        [&] {
+          request.Clear();
+          request.set_text("x");
+          make(++sent);
+          return sent <= 5;
+        },
+        [&] { return ++seen > 0; });
+  };
+  absl::Status status = talk([&](int n) { request.set_fail(n == 3 ? "field" : ""); });
+  CHECK(ViolationsOf(status).size() == 1);
+  CHECK(seen == 2);
+  status = talk([&](int n) { request.set_text(std::string(n == 2 ? 2 << 20 : 1, 'x')); });
+  CHECK(ReasonOf(status) == "REQUEST_TOO_LARGE");
+  CHECK(seen == 1);
+  context.principal.account_id = "acc_1";
+  status = talk([&](int n) { request.set_account_id(n == 2 ? "acc_2" : "acc_1"); });
+  CHECK(ReasonOf(status) == "ACCOUNT_SCOPE");
+  CHECK(seen == 1);
+  context.principal.permissions = {"echo.count"};
+  CHECK(ReasonOf(talk([](int) {})) == "PERMISSION_DENIED");
+  CHECK(seen == 0);
+}
+
+TEST_CASE("who sends faster than the handler works is held up, and the server keeps one message") {
+  Fixture f;
+  f.app.delay = absl::Milliseconds(5);
+  pb::SayRequest request;
+  request.set_text(std::string(1000000, 'x'));
+  pb::SayResponse response;
+  int sent = 0;
+  int most = 0;
+  const absl::Status status = f.Tcp(f.key)->Exchange(
+      kTalk, request, response, 1000, BackgroundContext("tester"),
+      [&] {
+        most = std::max(most, sent - f.app.said.load());
+        return ++sent <= 100;
+      },
+      [] { return true; });
+  CHECK(status.ok());
+  CHECK(f.app.said == 100);
+  // One being answered, and what the transport's windows hold of messages of 1 MB.
+  CHECK(most < 20);
+}
+
+TEST_CASE("an exchange in the middle ends when the host stops") {
+  auto f = std::make_unique<Fixture>();
+  std::atomic<int> seen{0};
+  std::thread talker([&] {
+    pb::SayRequest request;
+    pb::SayResponse response;
+    const auto status = f->Tcp(f->key)->Exchange(
+        kTalk, request, response, 1, BackgroundContext("tester"), [&] { return true; },
+        [&] { return ++seen > 0; });
+    CHECK_FALSE(status.ok());
+  });
+  while (seen == 0) absl::SleepFor(absl::Milliseconds(5));
+  f->host.Stop(absl::Milliseconds(50));
+  talker.join();
 }
 
 TEST_CASE("a waiting stream ends when the host stops") {

@@ -278,6 +278,71 @@ class StreamCall : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   std::unique_ptr<Message> message_;
 };
 
+// One exchange. At any time exactly one of these holds the turn: a read in flight, an executor task
+// or a write in flight; so nothing here needs a lock, and no more than one message is in memory.
+class ExchangeCall : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  ExchangeCall(const Binding* binding, grpc::CallbackServerContext* server) : binding_(binding) {
+    auto admitted = binding_->Admit(*server, 0);
+    if (!admitted.ok()) {
+      End(admitted.status());
+      return;
+    }
+    context_ = *std::move(admitted);
+    context_.cancelled = cancelled_;
+    StartRead(&in_);
+  }
+
+  void OnCancel() override { cancelled_->store(true); }
+  void OnDone() override { delete this; }
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      End(cancelled_->load() ? absl::CancelledError("the client is gone") : absl::OkStatus());
+      return;
+    }
+    binding_->executor->Continue([this] { Answer(); });
+  }
+  void OnWriteDone(bool ok) override {
+    if (!ok) {
+      End(absl::CancelledError("the client is gone"));
+      return;
+    }
+    StartRead(&in_);
+  }
+
+ private:
+  void Answer() {
+    std::unique_ptr<Message> request(binding_->method.request->New());
+    std::unique_ptr<Message> response(binding_->method.response->New());
+    const size_t bytes = in_.Length();
+    absl::Status status = binding_->Allow(context_.principal, bytes);
+    if (status.ok()) status = Parse(in_, *request);
+    in_.Clear();
+    if (status.ok()) status = CheckScope(context_.principal, *request);
+    if (status.ok() && cancelled_->load()) status = absl::CancelledError("the client is gone");
+    if (status.ok() && absl::Now() > context_.deadline) {
+      status = DeadlineExceededError("DEADLINE_EXCEEDED", "the stream's deadline passed");
+    }
+    if (status.ok()) status = binding_->method.unary(context_, *request, *response);
+    binding_->metrics->Count("broadbill_rpc_messages_total", {{"method", binding_->path}});
+    if (!status.ok()) return End(status);
+    out_ = Serialize(*response);
+    StartWrite(&out_);
+  }
+
+  void End(const absl::Status& status) {
+    binding_->Finished(context_, status, start_);
+    Finish(ToGrpc(status));
+  }
+
+  const Binding* const binding_;
+  grpc::ByteBuffer in_;
+  grpc::ByteBuffer out_;
+  const absl::Time start_ = absl::Now();
+  const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  Context context_;
+};
+
 // All methods of one proto service; the unbound ones have no handler and answer UNIMPLEMENTED.
 class BoundService : public grpc::Service {
  public:
@@ -286,12 +351,20 @@ class BoundService : public grpc::Service {
     for (const Binding* binding : bindings) {
       paths_.push_back("/" + binding->path);
       const bool streaming = binding->method.stream != nullptr;
+      const bool exchange = binding->method.exchange;
       AddMethod(new grpc::internal::RpcServiceMethod(
           paths_.back().c_str(),
-          streaming ? grpc::internal::RpcMethod::SERVER_STREAMING
-                    : grpc::internal::RpcMethod::NORMAL_RPC,
+          exchange    ? grpc::internal::RpcMethod::BIDI_STREAMING
+          : streaming ? grpc::internal::RpcMethod::SERVER_STREAMING
+                      : grpc::internal::RpcMethod::NORMAL_RPC,
           nullptr));
-      if (streaming) {
+      if (exchange) {
+        MarkMethodRawCallback(
+            index, new grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
+                       [binding](grpc::CallbackServerContext* server) {
+                         return new ExchangeCall(binding, server);
+                       }));
+      } else if (streaming) {
         MarkMethodRawCallback(
             index,
             new grpc::internal::CallbackServerStreamingHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
@@ -329,6 +402,7 @@ class DirectChannel : public Channel {
     if (stopped_->load()) return UnavailableError("SERVICE_UNAVAILABLE", "the process ends");
     const auto found = bindings_.find(method);
     const bool direct = found != bindings_.end() && found->second->method.unary != nullptr &&
+                        !found->second->method.exchange &&
                         SameClass(*found->second->method.request, request) &&
                         SameClass(*found->second->method.response, response);
     if (!direct) return streams_->CallMessage(method, request, response, caller);
@@ -350,6 +424,13 @@ class DirectChannel : public Channel {
                           const Context& context,
                           const std::function<bool()>& on_message) override {
     return streams_->ReadStream(method, request, response, context, on_message);
+  }
+
+  absl::Status Exchange(const std::string& method, Message& request, Message& response,
+                        int unanswered_max, const Context& context,
+                        const std::function<bool()>& next,
+                        const std::function<bool()>& on_answer) override {
+    return streams_->Exchange(method, request, response, unanswered_max, context, next, on_answer);
   }
 
  private:

@@ -26,7 +26,8 @@ Context BackgroundContext(std::string_view service) {
 Service::Service(std::string full_name) : full_name_(std::move(full_name)) {}
 
 internal::Method Service::Describe(const std::string& name, const internal::Message& request,
-                                   const internal::Message& response, bool streaming) const {
+                                   const internal::Message& response, bool client_streaming,
+                                   bool server_streaming) const {
   const auto* pool = google::protobuf::DescriptorPool::generated_pool();
   const auto* service = pool->FindServiceByName(full_name_);
   if (service == nullptr) Misbound(full_name_, name, "no such proto service is linked");
@@ -34,7 +35,8 @@ internal::Method Service::Describe(const std::string& name, const internal::Mess
   if (method == nullptr) Misbound(full_name_, name, "the proto service has no such method");
   if (method->input_type() != request.GetDescriptor() ||
       method->output_type() != response.GetDescriptor() ||
-      method->server_streaming() != streaming || method->client_streaming()) {
+      method->server_streaming() != server_streaming ||
+      method->client_streaming() != client_streaming) {
     Misbound(full_name_, name, "the bound function does not have the method's types");
   }
   internal::Method out;
@@ -47,15 +49,24 @@ internal::Method Service::Describe(const std::string& name, const internal::Mess
 
 Service& Service::AddUnary(const std::string& name, const internal::Message& request,
                            const internal::Message& response, internal::UnaryFn fn) {
-  internal::Method method = Describe(name, request, response, false);
+  internal::Method method = Describe(name, request, response, false, false);
   method.unary = std::move(fn);
+  methods_.push_back(std::move(method));
+  return *this;
+}
+
+Service& Service::AddExchange(const std::string& name, const internal::Message& request,
+                              const internal::Message& response, internal::UnaryFn fn) {
+  internal::Method method = Describe(name, request, response, true, true);
+  method.unary = std::move(fn);
+  method.exchange = true;
   methods_.push_back(std::move(method));
   return *this;
 }
 
 Service& Service::AddStream(const std::string& name, const internal::Message& request,
                             const internal::Message& response, internal::StreamFn fn) {
-  internal::Method method = Describe(name, request, response, true);
+  internal::Method method = Describe(name, request, response, false, true);
   method.stream = std::move(fn);
   methods_.push_back(std::move(method));
   return *this;

@@ -51,6 +51,7 @@ struct Method {
   const Message* response = nullptr;
   UnaryFn unary;  // exactly one of these two is set
   StreamFn stream;
+  bool exchange = false;  // `unary` answers every message of a stream
 };
 
 }  // namespace internal
@@ -63,13 +64,7 @@ class Service {
   Service& Unary(const std::string& name, App* app,
                  absl::StatusOr<Response> (App::*fn)(const Context&, const Request&)) {
     return AddUnary(name, Request::default_instance(), Response::default_instance(),
-                    [app, fn](const Context& context, const internal::Message& request,
-                              internal::Message& response) -> absl::Status {
-                      auto result = (app->*fn)(context, static_cast<const Request&>(request));
-                      if (!result.ok()) return result.status();
-                      static_cast<Response&>(response) = *std::move(result);
-                      return absl::OkStatus();
-                    });
+                    Bind<Request, Response>(app, fn));
   }
 
   template <class App, class Request, class Response>
@@ -88,16 +83,41 @@ class Service {
         });
   }
 
+  // A stream both ways with one answer per message, in order. The next message is read when the
+  // answer to the one before has left, so that whoever sends faster than `fn` works is held up by
+  // the transport, and an answer tells what is done. An error ends the stream. Permission and
+  // principal are those of the stream's start; size and scope are checked for every message.
+  template <class App, class Request, class Response>
+  Service& Exchange(const std::string& name, App* app,
+                    absl::StatusOr<Response> (App::*fn)(const Context&, const Request&)) {
+    return AddExchange(name, Request::default_instance(), Response::default_instance(),
+                       Bind<Request, Response>(app, fn));
+  }
+
   const std::string& full_name() const { return full_name_; }
   const std::vector<internal::Method>& methods() const { return methods_; }
 
  private:
+  template <class Request, class Response, class App>
+  static internal::UnaryFn Bind(App* app, absl::StatusOr<Response> (App::*fn)(const Context&,
+                                                                              const Request&)) {
+    return [app, fn](const Context& context, const internal::Message& request,
+                     internal::Message& response) -> absl::Status {
+      auto result = (app->*fn)(context, static_cast<const Request&>(request));
+      if (!result.ok()) return result.status();
+      static_cast<Response&>(response) = *std::move(result);
+      return absl::OkStatus();
+    };
+  }
   Service& AddUnary(const std::string& name, const internal::Message& request,
                     const internal::Message& response, internal::UnaryFn fn);
   Service& AddStream(const std::string& name, const internal::Message& request,
                      const internal::Message& response, internal::StreamFn fn);
+  Service& AddExchange(const std::string& name, const internal::Message& request,
+                       const internal::Message& response, internal::UnaryFn fn);
   internal::Method Describe(const std::string& name, const internal::Message& request,
-                            const internal::Message& response, bool streaming) const;
+                            const internal::Message& response, bool client_streaming,
+                            bool server_streaming) const;
 
   std::string full_name_;
   std::vector<internal::Method> methods_;

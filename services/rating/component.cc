@@ -6,10 +6,12 @@
 #include "libs/feedrpc/feedrpc.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/file_imports.h"
 #include "services/rating/app/radius_listener.h"
 #include "services/rating/app/rating_app.h"
 #include "services/rating/app/usage_balances.h"
 #include "services/rating/app/usage_watcher.h"
+#include "services/rating/app/waiting_queue.h"
 #include "services/rating/migrations.h"
 
 namespace broadbill::rating {
@@ -41,12 +43,19 @@ absl::Status Register(rpc::Host& host) {
   LiveCounters* counters = host.Own(std::make_unique<LiveCounters>(host.options().redis_url));
   UsageBalances* balances =
       host.Own(std::make_unique<UsageBalances>(pool, host.clock(), *counters));
+  FileImports* files = host.Own(std::make_unique<FileImports>(pool, host.clock()));
+  WaitingQueue* queue = host.Own(std::make_unique<WaitingQueue>(pool, host.clock()));
   rpc::Service service("broadbill.rating.v1.Rating");
-  service.Unary("ImportUsage", app, &RatingApp::ImportUsage)
-      .Unary("ImportCalls", app, &RatingApp::ImportCalls)
+  service.Unary("ImportUsage", files, &FileImports::ImportUsage)
+      .Unary("ImportCalls", files, &FileImports::ImportCalls)
+      .Unary("ListImports", files, &FileImports::ListImports)
+      .Unary("UndoImport", files, &FileImports::UndoImport)
       .Unary("ImportDeck", app, &RatingApp::ImportDeck)
       .Unary("IngestEvents", app, &RatingApp::IngestEvents)
-      .Unary("RetryWaitingRecords", app, &RatingApp::RetryWaitingRecords)
+      .Unary("RetryWaitingRecords", queue, &WaitingQueue::RetryWaitingRecords)
+      .Unary("DismissWaitingRecords", queue, &WaitingQueue::DismissWaitingRecords)
+      .Unary("RestoreWaitingRecords", queue, &WaitingQueue::RestoreWaitingRecords)
+      .Unary("CorrectWaitingRecord", queue, &WaitingQueue::CorrectWaitingRecord)
       .Unary("RerateCalls", app, &RatingApp::RerateCalls)
       .Unary("ListDecks", app, &RatingApp::ListDecks)
       .Unary("ListRates", app, &RatingApp::ListRates)
@@ -58,7 +67,7 @@ absl::Status Register(rpc::Host& host) {
       .Unary("BuyTopUp", app, &RatingApp::BuyTopUp)
       .Unary("ListTopUps", app, &RatingApp::ListTopUps)
       .Unary("ListCalls", app, &RatingApp::ListCalls)
-      .Unary("ListWaitingRecords", app, &RatingApp::ListWaitingRecords)
+      .Unary("ListWaitingRecords", queue, &WaitingQueue::ListWaitingRecords)
       .Unary("BatchGetPeriodUsage", app, &RatingApp::BatchGetPeriodUsage);
   host.Add(std::move(service));
   feedrpc::Serve(host, "rating", pool);

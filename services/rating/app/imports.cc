@@ -23,18 +23,6 @@ absl::StatusOr<absl::TimeZone> ZoneOf(const std::string& name) {
   return name.empty() ? absl::UTCTimeZone() : LoadZone(name);
 }
 
-template <class Record>
-void Report(const Parsed<Record>& parsed, const IngestCounts& counts, ImportResult& out) {
-  out.set_rows_read(parsed.read);
-  out.set_rows_applied(counts.applied);
-  out.set_rows_skipped(parsed.skipped + counts.duplicates);
-  convert::AddCount("duplicates", counts.duplicates, out);
-  convert::AddCount("waiting", counts.waiting, out);
-  convert::AddCount("not_billable", parsed.skipped, out);
-  convert::AddCount("conflicts", static_cast<int64_t>(counts.conflicts.size()), out);
-  convert::SetErrors(parsed.errors, out);
-}
-
 // ---- decks
 
 // What tells a rate of a deck from the others.
@@ -230,59 +218,6 @@ absl::StatusOr<DeckRow> DeckAfter(db::Pool& pool, const pb::ImportDeckRequest& r
 
 }  // namespace
 
-absl::StatusOr<ImportResult> RatingApp::ImportUsage(const rpc::Context& context,
-                                                    const pb::ImportUsageRequest& request) {
-  ASSIGN_OR_RETURN(const absl::TimeZone zone, ZoneOf(request.time_zone()));
-  if (request.format() == pb::ImportUsageRequest::FORMAT_UNSPECIFIED) {
-    return InvalidField("format", "is required: RADIUS_DETAIL, RADACCT_CSV or EVENTS_CSV");
-  }
-  return convert::Write<ImportResult>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
-        ImportResult result;
-        if (!request.validate_only()) {
-          result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
-        }
-        Ingest ingest(tx, clock_.Now(), request.source_name());
-        if (request.format() == pb::ImportUsageRequest::EVENTS_CSV) {
-          ASSIGN_OR_RETURN(const auto parsed, ParseEvents(request.content()));
-          RETURN_IF_ERROR(ingest.AddEvents(parsed.records));
-          Report(parsed, ingest.counts(), result);
-          return result;
-        }
-        Parsed<RadiusRecord> parsed;
-        if (request.format() == pb::ImportUsageRequest::RADIUS_DETAIL) {
-          ASSIGN_OR_RETURN(parsed, ParseDetail(request.content(), zone));
-        } else {
-          ASSIGN_OR_RETURN(parsed, ParseRadacct(request.content(), zone));
-        }
-        RETURN_IF_ERROR(ingest.AddSamples(parsed.records));
-        Report(parsed, ingest.counts(), result);
-        return result;
-      });
-}
-
-absl::StatusOr<ImportResult> RatingApp::ImportCalls(const rpc::Context& context,
-                                                    const pb::ImportCallsRequest& request) {
-  ASSIGN_OR_RETURN(const absl::TimeZone zone, ZoneOf(request.time_zone()));
-  if (request.format() != pb::ImportCallsRequest::ASTERISK_CDR_CSV) {
-    return InvalidField("format", "is required: ASTERISK_CDR_CSV");
-  }
-  return convert::Write<ImportResult>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
-        ImportResult result;
-        if (!request.validate_only()) {
-          result.set_import_id(Uuid::Make(clock_.Now()).ToText("imp"));
-        }
-        Ingest ingest(tx, clock_.Now(), request.source_name());
-        ASSIGN_OR_RETURN(const auto parsed, ParseAsterisk(request.content(), zone));
-        RETURN_IF_ERROR(ingest.AddCalls(parsed.records, request.country_code()));
-        Report(parsed, ingest.counts(), result);
-        return result;
-      });
-}
-
 absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
                                                    const pb::ImportDeckRequest& request) {
   Violations violations;
@@ -369,20 +304,6 @@ absl::StatusOr<pb::IngestEventsResponse> RatingApp::IngestEvents(
           out->set_id(conflict.substr(cut + 1));
           out->set_message("the id was used before with other content; the first one stays");
         }
-        return response;
-      });
-}
-
-absl::StatusOr<pb::RetryWaitingRecordsResponse> RatingApp::RetryWaitingRecords(
-    const rpc::Context& context, const pb::RetryWaitingRecordsRequest& request) {
-  return convert::Write<pb::RetryWaitingRecordsResponse>(
-      *pool_, clock_, context, request,
-      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::RetryWaitingRecordsResponse> {
-        Ingest ingest(tx, clock_.Now(), "retry");
-        RETURN_IF_ERROR(ingest.Retry({request.reasons().begin(), request.reasons().end()}, {}));
-        pb::RetryWaitingRecordsResponse response;
-        response.set_rated(ingest.counts().applied);
-        response.set_waiting(ingest.counts().waiting);
         return response;
       });
 }

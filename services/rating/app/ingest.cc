@@ -1,7 +1,5 @@
 #include "services/rating/app/ingest.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <set>
 
@@ -10,120 +8,11 @@
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
 #include "services/rating/app/live_usage.h"
+#include "services/rating/app/stored_record.h"
 #include "services/rating/domain/number.h"
 
 namespace broadbill::rating {
 namespace {
-
-db::Bytes Hash(const std::string& text) {
-  db::Bytes out;
-  out.data.resize(32);
-  crypto_generichash(reinterpret_cast<unsigned char*>(out.data.data()), out.data.size(),
-                     reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
-  return out;
-}
-
-void Put(std::string& out, const std::string& text) {
-  db::wire::Put<int32_t>(out, static_cast<int32_t>(text.size()));
-  out += text;
-}
-void Put(std::string& out, int64_t value) { db::wire::Put<int64_t>(out, value); }
-
-std::string TakeText(std::string_view& in) {
-  const auto size = static_cast<size_t>(db::wire::Get<int32_t>(in));
-  std::string out(in.substr(4, size));
-  in.remove_prefix(std::min(in.size(), 4 + size));
-  return out;
-}
-int64_t TakeInt(std::string_view& in) {
-  const int64_t out = db::wire::Get<int64_t>(in);
-  in.remove_prefix(std::min<size_t>(in.size(), 8));
-  return out;
-}
-
-// The stored form of waiting records, by kind.
-std::string Pack(const RadiusRecord& r) {
-  std::string out;
-  Put(out, r.user_name);
-  Put(out, r.session_id);
-  Put(out, absl::ToUnixMicros(r.sample.at));
-  Put(out, r.sample.session_seconds);
-  Put(out, static_cast<int64_t>(r.sample.in_octets));
-  Put(out, static_cast<int64_t>(r.sample.out_octets));
-  Put(out, int64_t{r.sample.wide ? 1 : 0});
-  Put(out, r.line);
-  return out;
-}
-RadiusRecord UnpackSample(std::string_view in) {
-  RadiusRecord r;
-  r.user_name = TakeText(in);
-  r.session_id = TakeText(in);
-  r.sample.at = absl::FromUnixMicros(TakeInt(in));
-  r.sample.session_seconds = TakeInt(in);
-  r.sample.in_octets = static_cast<uint64_t>(TakeInt(in));
-  r.sample.out_octets = static_cast<uint64_t>(TakeInt(in));
-  r.sample.wide = TakeInt(in) == 1;
-  r.line = TakeInt(in);
-  return r;
-}
-std::string Pack(const CallRecord& r, const std::string& country) {
-  std::string out;
-  Put(out, r.key);
-  Put(out, r.account_code);
-  Put(out, r.calling);
-  Put(out, r.called);
-  Put(out, absl::ToUnixMicros(r.answered));
-  Put(out, r.seconds);
-  Put(out, r.line);
-  Put(out, country);
-  return out;
-}
-CallRecord UnpackCall(std::string_view in, std::string& country) {
-  CallRecord r;
-  r.key = TakeText(in);
-  r.account_code = TakeText(in);
-  r.calling = TakeText(in);
-  r.called = TakeText(in);
-  r.answered = absl::FromUnixMicros(TakeInt(in));
-  r.seconds = TakeInt(in);
-  r.line = TakeInt(in);
-  country = TakeText(in);
-  return r;
-}
-std::string Pack(const UsageEventRecord& r) {
-  std::string out;
-  Put(out, r.id);
-  Put(out, r.source);
-  Put(out, r.subject);
-  Put(out, absl::ToUnixMicros(r.at));
-  Put(out, r.type);
-  Put(out, r.octets);
-  Put(out, r.line);
-  return out;
-}
-UsageEventRecord UnpackEvent(std::string_view in) {
-  UsageEventRecord r;
-  r.id = TakeText(in);
-  r.source = TakeText(in);
-  r.subject = TakeText(in);
-  r.at = absl::FromUnixMicros(TakeInt(in));
-  r.type = TakeText(in);
-  r.octets = TakeInt(in);
-  r.line = TakeInt(in);
-  return r;
-}
-
-db::Bytes WaitingKey(int16_t kind, const std::string& key) {
-  return Hash(absl::StrCat(kind, "|", key));
-}
-
-// Source and id, so that no two events have the same.
-std::string EventKey(const UsageEventRecord& record) {
-  std::string out;
-  Put(out, record.source);
-  Put(out, record.id);
-  return out;
-}
 
 KnownEvent ToKnown(const UsageEventRecord& record) {
   KnownEvent out;
@@ -187,6 +76,13 @@ void Ingest::Wait(int16_t kind, const std::string& key, const std::string& reaso
   row.source_name = source_name_;
   row.source_line = line;
   row.raw.data = raw;
+  row.import_id = import_id_;
+  if (const auto again = again_.find(row.record_key.data); again != again_.end()) {
+    // It waited before, under this name.
+    row.record_key = again->second.record_key;
+    row.record_id = again->second.record_id;
+    row.source_name = again->second.source_name;
+  }
   waiting_.push_back(std::move(row));
 }
 
@@ -270,7 +166,8 @@ absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
     }
     rows.push_back({owner->account_id, owner->item_id, record.session_id, record.sample.at,
                     record.sample.session_seconds, static_cast<int64_t>(record.sample.in_octets),
-                    static_cast<int64_t>(record.sample.out_octets), record.sample.wide});
+                    static_cast<int64_t>(record.sample.out_octets), record.sample.wide,
+                    import_id_});
   }
   ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
   counts_.applied += kept;
@@ -348,7 +245,7 @@ absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
       continue;
     }
     rows.push_back({record.source, record.id, owner->account_id, owner->item_id, record.at,
-                    content.in_octets, content.out_octets});
+                    content.in_octets, content.out_octets, import_id_});
     kept.push_back(record);
   }
   ASSIGN_OR_RETURN(const int64_t fresh, db::CopyNew(tx_, rows));
@@ -417,6 +314,7 @@ absl::Status Ingest::Rate(const CallRecord& record, const Subjects& subjects,
   row.answered_at = record.answered;
   row.seconds = record.seconds;
   row.currency = terms->currency;
+  row.import_id = import_id_;
   const DialPlan& plan = PlanOf(terms->country);
   CallFacts facts{record.called, record.answered, record.seconds, inbound, callee != nullptr};
   CallTerms rates{&plan, zones_.at(terms->time_zone), nullptr, nullptr};
@@ -466,31 +364,6 @@ absl::Status Ingest::AddCalls(const std::vector<CallRecord>& records, const std:
   counts_.applied += kept;
   counts_.duplicates += static_cast<int64_t>(rated.size()) - kept;
   return Flush();
-}
-
-absl::Status Ingest::Retry(const std::vector<std::string>& reasons,
-                           const std::vector<std::string>& subjects) {
-  ASSIGN_OR_RETURN(const db::Result result,
-                   tx_.Exec("DELETE FROM waiting WHERE (cardinality($1) = 0 OR reason = ANY($1)) "
-                            "AND (cardinality($2) = 0 OR subject = ANY($2)) RETURNING " +
-                                db::ColumnList<WaitingRow>(),
-                            reasons, subjects));
-  std::vector<RadiusRecord> samples;
-  std::vector<UsageEventRecord> events;
-  std::map<std::string, std::vector<CallRecord>> calls;
-  for (const WaitingRow& row : db::ReadRows<WaitingRow>(result)) {
-    if (row.kind == kWaitingSample) samples.push_back(UnpackSample(row.raw.data));
-    if (row.kind == kWaitingEvent) events.push_back(UnpackEvent(row.raw.data));
-    if (row.kind == kWaitingCall) {
-      std::string country;
-      CallRecord record = UnpackCall(row.raw.data, country);
-      calls[country].push_back(std::move(record));
-    }
-  }
-  if (!samples.empty()) RETURN_IF_ERROR(AddSamples(samples));
-  if (!events.empty()) RETURN_IF_ERROR(AddEvents(events));
-  for (const auto& [country, records] : calls) RETURN_IF_ERROR(AddCalls(records, country));
-  return absl::OkStatus();
 }
 
 }  // namespace broadbill::rating

@@ -25,6 +25,7 @@ struct IngestCounts {
   int64_t applied = 0;  // new records kept
   int64_t duplicates = 0;
   int64_t waiting = 0;
+  int64_t malformed = 0;               // rows of a file that cannot be read and were not known yet
   std::vector<std::string> conflicts;  // events with a known id and other content
 };
 
@@ -39,8 +40,10 @@ struct KnownEvent {
 
 class Ingest {
  public:
-  Ingest(db::Tx& tx, absl::Time now, std::string source_name)
-      : tx_(tx), now_(now), source_name_(std::move(source_name)) {}
+  // `import_id`: the file that the records come with.
+  Ingest(db::Tx& tx, absl::Time now, std::string source_name,
+         std::optional<Uuid> import_id = std::nullopt)
+      : tx_(tx), now_(now), source_name_(std::move(source_name)), import_id_(import_id) {}
 
   absl::Status AddSamples(const std::vector<RadiusRecord>& records);
   absl::Status AddEvents(const std::vector<UsageEventRecord>& records);
@@ -49,6 +52,11 @@ class Ingest {
   // them another try.
   absl::Status Retry(const std::vector<std::string>& reasons,
                      const std::vector<std::string>& subjects);
+  // The same for these, which are not in the queue any more. What waits on has the name it had; an
+  // event that contradicts one that is kept waits on as a CONFLICT.
+  absl::Status RetryRows(const std::vector<WaitingRow>& rows);
+  // Keeps rows of a file that cannot be read; waiting rows but for their keys.
+  absl::Status KeepMalformed(std::vector<WaitingRow> rows);
 
   const IngestCounts& counts() const { return counts_; }
 
@@ -78,10 +86,14 @@ class Ingest {
             const std::string& message, const std::string& subject, absl::Time at, int64_t line,
             std::optional<Uuid> item_id, const std::string& raw);
   absl::Status Flush();
+  // Of `counts_.conflicts` from `first` on, those that were tried again go back to the queue.
+  absl::Status KeepConflicts(size_t first);
 
   db::Tx& tx_;
   const absl::Time now_;
   const std::string source_name_;
+  std::optional<Uuid> import_id_;
+  std::map<std::string, WaitingRow> again_;  // what is tried again, by what its key is now
   IngestCounts counts_;
   std::vector<WaitingRow> waiting_;
   std::multimap<Uuid, ItemTermsRow> terms_;

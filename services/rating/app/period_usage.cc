@@ -89,8 +89,9 @@ absl::StatusOr<Usage> Load(db::Tx& tx, const std::vector<Query>& queries) {
                                        "answered_at < $3",
                                        items, start, end));
   for (const CallRow& row : calls) out.calls.emplace(row.item_id, row);
-  ASSIGN_OR_RETURN(const db::Result waiting,
-                   tx.Exec("SELECT item_id, at FROM waiting WHERE item_id = ANY($1)", items));
+  ASSIGN_OR_RETURN(
+      const db::Result waiting,
+      tx.Exec("SELECT item_id, at FROM waiting WHERE item_id = ANY($1) AND state = 1", items));
   for (int i = 0; i < waiting.size(); ++i) {
     out.waiting.emplace(waiting.Get<Uuid>(i, 0), waiting.Get<absl::Time>(i, 1));
   }

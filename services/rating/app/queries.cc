@@ -6,37 +6,12 @@
 #include "libs/convert/convert.h"
 #include "libs/status/macros.h"
 #include "services/rating/app/decks.h"
+#include "services/rating/app/page.h"
 #include "services/rating/app/rating_app.h"
 #include "services/rating/domain/usage.h"
 #include "services/rating/store/rows.h"
 
 namespace broadbill::rating {
-namespace {
-
-struct Page {
-  int32_t size = 50;
-  std::string after;
-};
-
-template <class Request>
-absl::StatusOr<Page> ReadPage(const Request& request) {
-  Violations violations;
-  Page page;
-  page.size = convert::ReadPageSize(request.page_size(), 1000, violations);
-  RETURN_IF_ERROR(violations.ToStatus());
-  ASSIGN_OR_RETURN(page.after, convert::ReadPageToken(request.page_token()));
-  return page;
-}
-
-// Cuts the row that only told that there is more; true when it was there.
-template <class Row>
-bool CutMore(std::vector<Row>& rows, int32_t size) {
-  if (rows.size() <= static_cast<size_t>(size)) return false;
-  rows.resize(static_cast<size_t>(size));
-  return true;
-}
-
-}  // namespace
 
 absl::StatusOr<pb::ListDecksResponse> RatingApp::ListDecks(const rpc::Context&,
                                                            const pb::ListDecksRequest& request) {
@@ -237,45 +212,6 @@ absl::StatusOr<pb::ListCallsResponse> RatingApp::ListCalls(const rpc::Context&,
     out->set_prefix(row.prefix);
     *out->mutable_amount() = FromMicros(row.cost_micros);
     out->set_currency_code(row.currency);
-  }
-  return response;
-}
-
-absl::StatusOr<pb::ListWaitingRecordsResponse> RatingApp::ListWaitingRecords(
-    const rpc::Context&, const pb::ListWaitingRecordsRequest& request) {
-  ASSIGN_OR_RETURN(const Page page, ReadPage(request));
-  Uuid after;
-  if (!page.after.empty()) {
-    ASSIGN_OR_RETURN(after, Uuid::FromHex(page.after));
-  }
-  const std::vector<std::string> reasons(request.reasons().begin(), request.reasons().end());
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  ASSIGN_OR_RETURN(std::vector<WaitingRow> rows,
-                   db::Select<WaitingRow>(tx,
-                                          "WHERE (cardinality($1) = 0 OR reason = ANY($1)) AND "
-                                          "record_id > $2 ORDER BY record_id LIMIT $3",
-                                          reasons, after, int64_t{page.size} + 1));
-  pb::ListWaitingRecordsResponse response;
-  if (CutMore(rows, page.size)) {
-    response.set_next_page_token(convert::MakePageToken(rows.back().record_id.ToHex()));
-  }
-  for (const WaitingRow& row : rows) {
-    pb::WaitingRecord* out = response.add_records();
-    out->set_record_id(row.record_id.ToText("rec"));
-    out->set_kind(row.kind == kWaitingCall ? pb::WaitingRecord::CALL : pb::WaitingRecord::USAGE);
-    out->set_reason(row.reason);
-    out->set_message(row.message);
-    out->set_subject(row.subject);
-    *out->mutable_time() = convert::ToProto(row.at);
-    out->set_source_name(row.source_name);
-    out->set_source_line(row.source_line);
-  }
-  ASSIGN_OR_RETURN(const db::Result counts,
-                   tx.Exec("SELECT reason, count(*) FROM waiting GROUP BY reason ORDER BY reason"));
-  for (int i = 0; i < counts.size(); ++i) {
-    pb::WaitingCount* out = response.add_counts();
-    out->set_reason(counts.Get<std::string>(i, 0));
-    out->set_count(counts.Get<int64_t>(i, 1));
   }
   return response;
 }

@@ -10,7 +10,6 @@
 #include "broadbill/rating/v1/simulate.pb.h"
 #include "broadbill/rating/v1/top_ups.pb.h"
 #include "broadbill/rating/v1/usage.pb.h"
-#include "broadbill/rating/v1/waiting.pb.h"
 #include "libs/calendar/clock.h"
 #include "libs/db/pool.h"
 #include "libs/feed/consumer.h"
@@ -27,13 +26,9 @@ class RatingApp {
       : pool_(std::move(pool)), clock_(clock) {}
 
   // imports.cc
-  absl::StatusOr<ImportResult> ImportUsage(const rpc::Context&, const pb::ImportUsageRequest&);
-  absl::StatusOr<ImportResult> ImportCalls(const rpc::Context&, const pb::ImportCallsRequest&);
   absl::StatusOr<ImportResult> ImportDeck(const rpc::Context&, const pb::ImportDeckRequest&);
   absl::StatusOr<pb::IngestEventsResponse> IngestEvents(const rpc::Context&,
                                                         const pb::IngestEventsRequest&);
-  absl::StatusOr<pb::RetryWaitingRecordsResponse> RetryWaitingRecords(
-      const rpc::Context&, const pb::RetryWaitingRecordsRequest&);
 
   // queries.cc
   absl::StatusOr<pb::ListDecksResponse> ListDecks(const rpc::Context&, const pb::ListDecksRequest&);
@@ -41,8 +36,6 @@ class RatingApp {
   absl::StatusOr<pb::QuoteCallResponse> QuoteCall(const rpc::Context&, const pb::QuoteCallRequest&);
   absl::StatusOr<pb::ListUsageResponse> ListUsage(const rpc::Context&, const pb::ListUsageRequest&);
   absl::StatusOr<pb::ListCallsResponse> ListCalls(const rpc::Context&, const pb::ListCallsRequest&);
-  absl::StatusOr<pb::ListWaitingRecordsResponse> ListWaitingRecords(
-      const rpc::Context&, const pb::ListWaitingRecordsRequest&);
 
   // simulate.cc
   absl::StatusOr<pb::SimulateUsageResponse> SimulateUsage(const rpc::Context&,

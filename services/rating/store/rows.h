@@ -10,7 +10,9 @@
 namespace broadbill::rating {
 
 inline constexpr int16_t kRadiusUser = 1, kDid = 2, kTrunk = 3, kMeterSubject = 4;
-inline constexpr int16_t kWaitingSample = 1, kWaitingCall = 2, kWaitingEvent = 3;
+inline constexpr int16_t kWaitingSample = 1, kWaitingCall = 2, kWaitingEvent = 3,
+                         kWaitingMalformed = 4;
+inline constexpr int16_t kStateWaits = 1, kStateDismissed = 2, kStateCorrected = 3;
 
 struct SubjectRow {
   int16_t kind = 0;
@@ -55,6 +57,7 @@ struct SampleRow {
   absl::Time at;
   int64_t session_seconds = 0, in_octets = 0, out_octets = 0;
   bool wide = true;
+  std::optional<Uuid> import_id = {};  // the file it came with
   static constexpr char kTable[] = "usage_sample";
   static constexpr auto Columns() {
     return std::make_tuple(
@@ -62,7 +65,7 @@ struct SampleRow {
         db::Col("session_id", &SampleRow::session_id), db::Col("at", &SampleRow::at),
         db::Col("session_seconds", &SampleRow::session_seconds),
         db::Col("in_octets", &SampleRow::in_octets), db::Col("out_octets", &SampleRow::out_octets),
-        db::Col("wide", &SampleRow::wide));
+        db::Col("wide", &SampleRow::wide), db::Col("import_id", &SampleRow::import_id));
   }
 };
 
@@ -71,13 +74,14 @@ struct EventRow {
   Uuid account_id, item_id;
   absl::Time at;
   int64_t in_octets = 0, out_octets = 0;
+  std::optional<Uuid> import_id = {};  // the file it came with
   static constexpr char kTable[] = "usage_event";
   static constexpr auto Columns() {
     return std::make_tuple(
         db::Col("source", &EventRow::source), db::Col("event_id", &EventRow::event_id),
         db::Col("account_id", &EventRow::account_id), db::Col("item_id", &EventRow::item_id),
         db::Col("at", &EventRow::at), db::Col("in_octets", &EventRow::in_octets),
-        db::Col("out_octets", &EventRow::out_octets));
+        db::Col("out_octets", &EventRow::out_octets), db::Col("import_id", &EventRow::import_id));
   }
 };
 
@@ -91,6 +95,7 @@ struct CallRow {
   std::string destination, deck, prefix;
   int64_t cost_micros = 0;
   std::string currency;
+  std::optional<Uuid> import_id = {};  // the file it came with
   static constexpr char kTable[] = "call";
   static constexpr auto Columns() {
     return std::make_tuple(
@@ -101,7 +106,7 @@ struct CallRow {
         db::Col("seconds", &CallRow::seconds), db::Col("billed_seconds", &CallRow::billed_seconds),
         db::Col("destination", &CallRow::destination), db::Col("deck", &CallRow::deck),
         db::Col("prefix", &CallRow::prefix), db::Col("cost_micros", &CallRow::cost_micros),
-        db::Col("currency", &CallRow::currency));
+        db::Col("currency", &CallRow::currency), db::Col("import_id", &CallRow::import_id));
   }
 };
 
@@ -162,6 +167,8 @@ struct WaitingRow {
   std::string source_name;
   int64_t source_line = 0;
   db::Bytes raw;
+  std::optional<Uuid> import_id = {};  // the file it came with
+  int16_t state = kStateWaits;
   static constexpr char kTable[] = "waiting";
   static constexpr auto Columns() {
     return std::make_tuple(
@@ -170,7 +177,55 @@ struct WaitingRow {
         db::Col("reason", &WaitingRow::reason), db::Col("message", &WaitingRow::message),
         db::Col("subject", &WaitingRow::subject), db::Col("item_id", &WaitingRow::item_id),
         db::Col("at", &WaitingRow::at), db::Col("source_name", &WaitingRow::source_name),
-        db::Col("source_line", &WaitingRow::source_line), db::Col("raw", &WaitingRow::raw));
+        db::Col("source_line", &WaitingRow::source_line), db::Col("raw", &WaitingRow::raw),
+        db::Col("import_id", &WaitingRow::import_id), db::Col("state", &WaitingRow::state));
+  }
+};
+
+struct WaitingChangeRow {
+  Uuid change_id, record_id;
+  absl::Time at;
+  std::string changed_by;
+  int16_t action = 0;
+  std::string note, before;
+  static constexpr char kTable[] = "waiting_change";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("change_id", &WaitingChangeRow::change_id),
+        db::Col("record_id", &WaitingChangeRow::record_id), db::Col("at", &WaitingChangeRow::at),
+        db::Col("changed_by", &WaitingChangeRow::changed_by),
+        db::Col("action", &WaitingChangeRow::action), db::Col("note", &WaitingChangeRow::note),
+        db::Col("before", &WaitingChangeRow::before));
+  }
+};
+
+inline constexpr int16_t kImportUsage = 1, kImportCalls = 2;
+
+struct ImportRow {
+  Uuid import_id;
+  int16_t kind = 0;
+  std::string source_name;
+  db::Bytes content_hash;
+  absl::Time received_at;
+  std::string received_by;
+  int64_t read = 0, applied = 0, duplicate = 0, waiting = 0, conflicting = 0, malformed = 0;
+  std::optional<absl::Time> undone_at = {};
+  std::string undone_by = {}, note = {};
+  static constexpr char kTable[] = "import";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("import_id", &ImportRow::import_id), db::Col("kind", &ImportRow::kind),
+        db::Col("source_name", &ImportRow::source_name),
+        db::Col("content_hash", &ImportRow::content_hash),
+        db::Col("received_at", &ImportRow::received_at),
+        db::Col("received_by", &ImportRow::received_by), db::Col("rows_read", &ImportRow::read),
+        db::Col("rows_applied", &ImportRow::applied),
+        db::Col("rows_duplicate", &ImportRow::duplicate),
+        db::Col("rows_waiting", &ImportRow::waiting),
+        db::Col("rows_conflicting", &ImportRow::conflicting),
+        db::Col("rows_malformed", &ImportRow::malformed),
+        db::Col("undone_at", &ImportRow::undone_at), db::Col("undone_by", &ImportRow::undone_by),
+        db::Col("note", &ImportRow::note));
   }
 };
 

@@ -30,6 +30,7 @@
 #include "services/broadbill/imports.h"
 #include "tests/scenarios/runner/catalogue.h"
 #include "tests/scenarios/runner/live.h"
+#include "tests/scenarios/runner/queue.h"
 #include "tests/scenarios/runner/reader.h"
 #include "tests/scenarios/runner/reports.h"
 #include "tests/scenarios/runner/selling.h"
@@ -137,6 +138,10 @@ class Scenario {
         {"post", &Scenario::Post},
         {"credit", &Scenario::Credit},
         {"refund", &Scenario::Refund},
+        {"undo", &Scenario::Undo},
+        {"dismiss", &Scenario::Dismiss},
+        {"take-back", &Scenario::TakeBack},
+        {"correct", &Scenario::Correct},
         {"location", &Scenario::Location},
         {"prices", &Scenario::Prices},
         {"payer", &Scenario::Payer},
@@ -427,11 +432,20 @@ class Scenario {
 
   absl::Status Buy(Reader& r) { return BuyTopUp(world_, r); }
 
-  // import KIND [field=value …] followed by indented lines of the file
+  absl::Status Undo(Reader& r) { return UndoFile(world_, r); }
+  absl::Status Dismiss(Reader& r) { return DismissRecords(world_, r); }
+  absl::Status TakeBack(Reader& r) { return RestoreRecords(world_, r); }
+  absl::Status Correct(Reader& r) { return CorrectRecord(world_, r); }
+
+  // import KIND [as NAME] [field=value …] followed by indented lines of the file
   absl::Status ImportFile(Reader& r) {
     ASSIGN_OR_RETURN(const std::string kind, r.Next("a kind of file"));
     std::map<std::string, std::string> fields;
     bool refused = false;
+    std::string name = "scenario";
+    if (r.Take("as")) {
+      ASSIGN_OR_RETURN(name, r.Next("a name"));
+    }
     while (!r.done()) {
       ASSIGN_OR_RETURN(const std::string word, r.Next("field=value"));
       const size_t equals = word.find('=');
@@ -453,7 +467,7 @@ class Scenario {
     const size_t from = method.find('.') + 1;
     auto result =
         program::RunImport(*world_.Channel(method.substr(from, method.find('.', from) - from)),
-                           world_.context(), kind, "scenario", content, fields);
+                           world_.context(), kind, name, content, fields);
     if (!result.ok()) return result.status();
     if (refused != (result->rows_refused() > 0)) {
       std::string why;
@@ -1042,6 +1056,12 @@ class Scenario {
       ASSIGN_OR_RETURN(const std::string found, what == "service"      ? ExpectService(world_, r)
                                                 : what == "thresholds" ? ExpectThresholds(world_, r)
                                                                        : ExpectUsage(world_, r));
+      if (!found.empty()) Report(line_ + 1, found);
+      return absl::OkStatus();
+    }
+    if (what == "waiting" || what == "import") {
+      ASSIGN_OR_RETURN(const std::string found,
+                       what == "waiting" ? ExpectWaiting(world_, r) : ExpectImport(world_, r));
       if (!found.empty()) Report(line_ + 1, found);
       return absl::OkStatus();
     }

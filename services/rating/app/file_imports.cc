@@ -1,0 +1,233 @@
+#include "services/rating/app/file_imports.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "libs/calendar/time_zone.h"
+#include "libs/convert/convert.h"
+#include "libs/convert/import.h"
+#include "libs/convert/write.h"
+#include "libs/status/macros.h"
+#include "services/rating/app/live_usage.h"
+#include "services/rating/app/page.h"
+#include "services/rating/app/stored_record.h"
+#include "services/rating/store/rows.h"
+
+namespace broadbill::rating {
+namespace {
+
+constexpr size_t kUnreadableMost = 10000;  // of a file
+
+absl::StatusOr<absl::TimeZone> ZoneOf(const std::string& name) {
+  return name.empty() ? absl::UTCTimeZone() : LoadZone(name);
+}
+
+void Report(const FileRecords& file, const IngestCounts& counts, ImportResult& out) {
+  out.set_rows_read(file.read);
+  out.set_rows_applied(counts.applied);
+  out.set_rows_skipped(file.skipped + counts.duplicates);
+  convert::AddCount("duplicates", counts.duplicates, out);
+  convert::AddCount("waiting", counts.waiting, out);
+  convert::AddCount("not_billable", file.skipped, out);
+  convert::AddCount("conflicts", static_cast<int64_t>(counts.conflicts.size()), out);
+  convert::AddCount("unreadable rows that wait", counts.malformed, out);
+  convert::SetErrors(file.errors, out);
+}
+
+// Items whose usage went: the watcher looks at those that have anything to watch.
+absl::Status TouchWatched(db::Tx& tx, absl::Time now, const std::set<Uuid>& items) {
+  const std::vector<Uuid> ids(items.begin(), items.end());
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("SELECT DISTINCT item_id FROM item_terms WHERE item_id = ANY($1) AND "
+                           "watched ORDER BY item_id",
+                           ids));
+  std::vector<Uuid> watched;
+  for (int i = 0; i < rows.size(); ++i) watched.push_back(rows.Get<Uuid>(i, 0));
+  return TouchUsage(tx, now, watched);
+}
+
+// Deletes a file's rows of a table; their number, and whose they were into `items`.
+absl::StatusOr<int64_t> DeleteRows(db::Tx& tx, const std::string& table, const Uuid& import_id,
+                                   std::set<Uuid>& items) {
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("WITH gone AS (DELETE FROM " + table +
+                               " WHERE import_id = $1 RETURNING item_id) "
+                               "SELECT item_id, count(*) FROM gone GROUP BY item_id",
+                           import_id));
+  int64_t count = 0;
+  for (int i = 0; i < rows.size(); ++i) {
+    if (!rows.IsNull(i, 0)) items.insert(rows.Get<Uuid>(i, 0));
+    count += rows.Get<int64_t>(i, 1);
+  }
+  return count;
+}
+
+pb::Import ToProto(const ImportRow& row) {
+  pb::Import out;
+  out.set_import_id(row.import_id.ToText("imp"));
+  out.set_kind(row.kind == kImportCalls ? pb::Import::CALLS : pb::Import::USAGE);
+  out.set_source_name(row.source_name);
+  *out.mutable_receive_time() = convert::ToProto(row.received_at);
+  out.set_received_by(row.received_by);
+  out.set_rows_read(row.read);
+  out.set_rows_applied(row.applied);
+  out.set_rows_duplicate(row.duplicate);
+  out.set_rows_waiting(row.waiting);
+  out.set_rows_conflicting(row.conflicting);
+  out.set_rows_malformed(row.malformed);
+  if (row.undone_at.has_value()) *out.mutable_undo_time() = convert::ToProto(*row.undone_at);
+  out.set_undone_by(row.undone_by);
+  out.set_note(row.note);
+  return out;
+}
+
+}  // namespace
+
+template <class Request>
+absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
+                                                 const Request& request, const File& file) {
+  ASSIGN_OR_RETURN(const absl::TimeZone zone, ZoneOf(file.time_zone));
+  ASSIGN_OR_RETURN(const FileRecords records, ReadFile(file.layout, request.content(), zone));
+  const std::vector<UnreadableRow> unreadable =
+      UnreadableRows(file.layout, request.content(), records.errors);
+  if (unreadable.size() > kUnreadableMost) {
+    return InvalidArgumentError(
+        "MALFORMED_FILE",
+        absl::StrCat(unreadable.size(), " rows cannot be read, and at most ", kUnreadableMost,
+                     " of a file are kept: nothing of it was loaded; the first is line ",
+                     unreadable.front().line, ": ", unreadable.front().message));
+  }
+  std::vector<WaitingRow> malformed;
+  for (const UnreadableRow& row : unreadable) {
+    const MalformedRow kept{
+        static_cast<int16_t>(file.layout),        file.time_zone, file.country, "",
+        HeaderOf(file.layout, request.content()), row.text};
+    WaitingRow out;
+    out.raw.data = Pack(kept);
+    out.record_key = WaitingKey(kWaitingMalformed, absl::StrCat(row.ordinal, "|", out.raw.data));
+    out.reason = row.reason;
+    out.message = row.message;
+    out.source_line = row.line;
+    malformed.push_back(std::move(out));
+  }
+  const absl::Time now = clock_.Now();
+  return convert::Write<ImportResult>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
+        ImportRow row;
+        row.import_id = Uuid::Make(now);
+        Ingest ingest(tx, now, request.source_name(), row.import_id);
+        if (!records.samples.empty()) RETURN_IF_ERROR(ingest.AddSamples(records.samples));
+        if (!records.events.empty()) RETURN_IF_ERROR(ingest.AddEvents(records.events));
+        if (!records.calls.empty()) {
+          RETURN_IF_ERROR(ingest.AddCalls(records.calls, file.country));
+        }
+        RETURN_IF_ERROR(ingest.KeepMalformed(malformed));
+        const IngestCounts& counts = ingest.counts();
+        row.kind = file.kind;
+        row.source_name = request.source_name();
+        row.content_hash = Hash(request.content());
+        row.received_at = now;
+        row.received_by = context.principal.id;
+        row.read = records.read;
+        row.applied = counts.applied;
+        row.duplicate = counts.duplicates;
+        row.waiting = counts.waiting;
+        row.conflicting = static_cast<int64_t>(counts.conflicts.size());
+        row.malformed = counts.malformed;
+        RETURN_IF_ERROR(db::InsertOne(tx, row).status());
+        ImportResult result;
+        if (!request.validate_only()) result.set_import_id(row.import_id.ToText("imp"));
+        Report(records, counts, result);
+        return result;
+      });
+}
+
+absl::StatusOr<ImportResult> FileImports::ImportUsage(const rpc::Context& context,
+                                                      const pb::ImportUsageRequest& request) {
+  File file{kImportUsage, Layout::kDetail, request.time_zone(), ""};
+  switch (request.format()) {
+    case pb::ImportUsageRequest::RADIUS_DETAIL:
+      break;
+    case pb::ImportUsageRequest::RADACCT_CSV:
+      file.layout = Layout::kRadacct;
+      break;
+    case pb::ImportUsageRequest::EVENTS_CSV:
+      file.layout = Layout::kEventsCsv;
+      break;
+    default:
+      return InvalidField("format", "is required: RADIUS_DETAIL, RADACCT_CSV or EVENTS_CSV");
+  }
+  return Import(context, request, file);
+}
+
+absl::StatusOr<ImportResult> FileImports::ImportCalls(const rpc::Context& context,
+                                                      const pb::ImportCallsRequest& request) {
+  if (request.format() != pb::ImportCallsRequest::ASTERISK_CDR_CSV) {
+    return InvalidField("format", "is required: ASTERISK_CDR_CSV");
+  }
+  return Import(context, request,
+                {kImportCalls, Layout::kAsterisk, request.time_zone(), request.country_code()});
+}
+
+absl::StatusOr<pb::ListImportsResponse> FileImports::ListImports(
+    const rpc::Context&, const pb::ListImportsRequest& request) {
+  ASSIGN_OR_RETURN(const Page page, ReadPage(request));
+  std::optional<Uuid> before;
+  if (!page.after.empty()) {
+    ASSIGN_OR_RETURN(before, Uuid::FromHex(page.after));
+  }
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(std::vector<ImportRow> rows,
+                   db::Select<ImportRow>(tx,
+                                         "WHERE ($1 = '' OR source_name = $1) AND ($2::uuid IS "
+                                         "NULL OR import_id < $2) ORDER BY import_id DESC LIMIT $3",
+                                         request.source_name(), before, int64_t{page.size} + 1));
+  pb::ListImportsResponse response;
+  if (CutMore(rows, page.size)) {
+    response.set_next_page_token(convert::MakePageToken(rows.back().import_id.ToHex()));
+  }
+  for (const ImportRow& row : rows) *response.add_imports() = ToProto(row);
+  return response;
+}
+
+absl::StatusOr<pb::UndoImportResponse> FileImports::UndoImport(
+    const rpc::Context& context, const pb::UndoImportRequest& request) {
+  Violations violations;
+  const Uuid id = convert::ReadId("imp", request.import_id(), "import_id", violations);
+  violations.Require(!request.note().empty() && request.note().size() <= 1000, "note",
+                     "must be 1 to 1,000 characters");
+  RETURN_IF_ERROR(violations.ToStatus());
+  return convert::Write<pb::UndoImportResponse>(
+      *pool_, clock_, context, request,
+      [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::UndoImportResponse> {
+        ASSIGN_OR_RETURN(const std::vector<ImportRow> rows,
+                         db::Select<ImportRow>(tx, "WHERE import_id = $1 FOR UPDATE", id));
+        if (rows.empty()) {
+          return NotFoundError(
+              "NOT_FOUND", "no file of usage or calls has the import id " + request.import_id());
+        }
+        if (rows.front().undone_at.has_value()) {
+          return FailedPreconditionError("INVALID_STATE", "the import was undone already");
+        }
+        std::set<Uuid> items;
+        std::set<Uuid> others;
+        pb::UndoImportResponse response;
+        ASSIGN_OR_RETURN(const int64_t samples, DeleteRows(tx, "usage_sample", id, items));
+        ASSIGN_OR_RETURN(const int64_t events, DeleteRows(tx, "usage_event", id, items));
+        ASSIGN_OR_RETURN(const int64_t calls, DeleteRows(tx, "call", id, others));
+        ASSIGN_OR_RETURN(const int64_t waiting, DeleteRows(tx, "waiting", id, others));
+        response.set_samples(samples);
+        response.set_events(events);
+        response.set_calls(calls);
+        response.set_waiting(waiting);
+        RETURN_IF_ERROR(TouchWatched(tx, clock_.Now(), items));
+        RETURN_IF_ERROR(tx.Exec("UPDATE import SET undone_at = $2, undone_by = $3, note = $4 "
+                                "WHERE import_id = $1",
+                                id, clock_.Now(), context.principal.id, request.note())
+                            .status());
+        return response;
+      });
+}
+
+}  // namespace broadbill::rating

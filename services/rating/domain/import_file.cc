@@ -1,0 +1,134 @@
+#include "services/rating/domain/import_file.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/macros.h"
+
+namespace broadbill::rating {
+namespace {
+
+template <class Record>
+FileRecords Take(Parsed<Record>&& parsed, std::vector<Record> FileRecords::*records) {
+  FileRecords out;
+  out.*records = std::move(parsed.records);
+  out.errors = std::move(parsed.errors);
+  out.read = parsed.read;
+  out.skipped = parsed.skipped;
+  return out;
+}
+
+bool HasHeader(Layout layout) { return layout == Layout::kRadacct || layout == Layout::kEventsCsv; }
+
+// Offsets of the lines, the first at 0.
+std::vector<size_t> LineStarts(std::string_view content) {
+  std::vector<size_t> out = {0};
+  for (size_t at = content.find('\n'); at != std::string_view::npos;
+       at = content.find('\n', at + 1)) {
+    out.push_back(at + 1);
+  }
+  return out;
+}
+
+// Behind the record of a CSV file that begins at `from`: the first line break outside quotes.
+size_t EndOfCsvRow(std::string_view content, size_t from) {
+  bool quoted = false;
+  for (size_t at = from; at < content.size(); ++at) {
+    if (content[at] == '"') quoted = !quoted;
+    if (content[at] == '\n' && !quoted) return at + 1;
+  }
+  return content.size();
+}
+
+bool Indented(std::string_view content, size_t at) {
+  return at < content.size() && (content[at] == '\t' || content[at] == ' ');
+}
+
+class RowFinder {
+ public:
+  RowFinder(Layout layout, std::string_view content)
+      : layout_(layout), content_(content), starts_(LineStarts(content)) {}
+
+  // [from, to) of the record that a line belongs to.
+  std::pair<size_t, size_t> Find(int64_t line) const {
+    size_t index = std::min(static_cast<size_t>(std::max<int64_t>(line, 1)), starts_.size()) - 1;
+    if (layout_ == Layout::kDetail) {
+      while (index > 0 && Indented(content_, starts_[index])) --index;
+      size_t next = index + 1;
+      while (next < starts_.size() && Indented(content_, starts_[next])) ++next;
+      return {starts_[index], next < starts_.size() ? starts_[next] : content_.size()};
+    }
+    const size_t from = starts_[index];
+    if (HasHeader(layout_)) return {from, EndOfCsvRow(content_, from)};
+    return {from, index + 1 < starts_.size() ? starts_[index + 1] : content_.size()};
+  }
+
+  // Whether the record is the file's last and cut.
+  bool IsCut(size_t from, size_t to) const {
+    if (to < content_.size() || HasHeader(layout_)) return false;
+    const std::string_view text = content_.substr(from);
+    if (text.empty() || text.back() != '\n') return true;
+    return layout_ == Layout::kDetail && text.find("\tTimestamp = ") == std::string_view::npos;
+  }
+
+ private:
+  const Layout layout_;
+  const std::string_view content_;
+  const std::vector<size_t> starts_;
+};
+
+}  // namespace
+
+absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, absl::TimeZone zone) {
+  switch (layout) {
+    case Layout::kDetail: {
+      ASSIGN_OR_RETURN(auto parsed, ParseDetail(content, zone));
+      return Take(std::move(parsed), &FileRecords::samples);
+    }
+    case Layout::kRadacct: {
+      ASSIGN_OR_RETURN(auto parsed, ParseRadacct(content, zone));
+      return Take(std::move(parsed), &FileRecords::samples);
+    }
+    case Layout::kEventsCsv: {
+      ASSIGN_OR_RETURN(auto parsed, ParseEvents(content));
+      return Take(std::move(parsed), &FileRecords::events);
+    }
+    default: {
+      ASSIGN_OR_RETURN(auto parsed, ParseAsterisk(content, zone));
+      return Take(std::move(parsed), &FileRecords::calls);
+    }
+  }
+}
+
+std::vector<UnreadableRow> UnreadableRows(Layout layout, std::string_view content,
+                                          const std::vector<csv::RowError>& errors) {
+  std::vector<UnreadableRow> out;
+  if (errors.empty()) return out;
+  const RowFinder finder(layout, content);
+  std::map<size_t, size_t> known;  // by where the row begins
+  std::map<std::string, int> repeats;
+  for (const csv::RowError& error : errors) {
+    const auto [from, to] = finder.Find(error.line);
+    if (finder.IsCut(from, to) || !known.emplace(from, out.size()).second) continue;
+    UnreadableRow row;
+    row.line = error.line;
+    row.reason = error.reason;
+    row.message =
+        error.column.empty() ? error.message : absl::StrCat(error.column, " ", error.message);
+    std::string_view text = content.substr(from, std::min(to - from, kRowBytesMost));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+    row.text = std::string(text);
+    row.ordinal = ++repeats[row.text];
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+std::string HeaderOf(Layout layout, std::string_view content) {
+  if (!HasHeader(layout)) return "";
+  return std::string(content.substr(0, EndOfCsvRow(content, 0)));
+}
+
+}  // namespace broadbill::rating
