@@ -6,6 +6,7 @@
 #include "libs/feedrpc/feedrpc.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/event_stream.h"
 #include "services/rating/app/file_imports.h"
 #include "services/rating/app/radius_listener.h"
 #include "services/rating/app/rating_app.h"
@@ -44,6 +45,7 @@ absl::Status Register(rpc::Host& host) {
   UsageBalances* balances =
       host.Own(std::make_unique<UsageBalances>(pool, host.clock(), *counters));
   FileImports* files = host.Own(std::make_unique<FileImports>(pool, host.clock()));
+  EventStream* stream = host.Own(std::make_unique<EventStream>(pool, host.clock()));
   WaitingQueue* queue = host.Own(std::make_unique<WaitingQueue>(pool, host.clock()));
   rpc::Service service("broadbill.rating.v1.Rating");
   service.Unary("ImportUsage", files, &FileImports::ImportUsage)
@@ -52,6 +54,8 @@ absl::Status Register(rpc::Host& host) {
       .Unary("UndoImport", files, &FileImports::UndoImport)
       .Unary("ImportDeck", app, &RatingApp::ImportDeck)
       .Unary("IngestEvents", app, &RatingApp::IngestEvents)
+      .Exchange("StreamEvents", stream, &EventStream::StreamEvents)
+      .Unary("IngestCloudEvents", stream, &EventStream::IngestCloudEvents)
       .Unary("RetryWaitingRecords", queue, &WaitingQueue::RetryWaitingRecords)
       .Unary("DismissWaitingRecords", queue, &WaitingQueue::DismissWaitingRecords)
       .Unary("RestoreWaitingRecords", queue, &WaitingQueue::RestoreWaitingRecords)

@@ -214,6 +214,9 @@ class Writer {
     if (route.body.empty()) return "";
     const Descriptor* input = route.method->input_type();
     const FieldDescriptor* field = input->FindFieldByName(route.body);
+    const bool raw = field != nullptr && field->message_type() != nullptr &&
+                     field->message_type()->full_name() == "google.api.HttpBody";
+    if (raw) return ",\"requestBody\":{\"required\":true,\"content\":{\"*/*\":{}}}";
     const std::string schema = field == nullptr ? MessageType(input) : FieldSchema(field);
     return ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":" +
            schema + "}}}";

@@ -182,6 +182,17 @@ absl::Status DeriveMask(const Route& route, const std::string& body, Message& me
   return absl::OkStatus();
 }
 
+// A body that the service reads itself, whatever its type.
+absl::Status TakeRaw(const http::Request& request, Message& part) {
+  const auto type = request.headers.find("content-type");
+  if (type != request.headers.end()) {
+    RETURN_IF_ERROR(SetField(part, "content_type", type->second));
+  }
+  const FieldDescriptor* data = part.GetDescriptor()->FindFieldByName("data");
+  part.GetReflection()->SetString(&part, data, request.body);
+  return absl::OkStatus();
+}
+
 absl::Status ParseBody(const Route& route, const http::Request& request, Message& message) {
   if (route.body.empty()) {
     if (request.body.empty()) return absl::OkStatus();
@@ -194,7 +205,11 @@ absl::Status ParseBody(const Route& route, const http::Request& request, Message
   if (field == nullptr || field->message_type() == nullptr || field->is_repeated()) {
     return InternalError("BAD_ROUTE", "the route's body names no message field");
   }
-  return ParseJson(json, *message.GetReflection()->MutableMessage(&message, field));
+  Message& part = *message.GetReflection()->MutableMessage(&message, field);
+  if (field->message_type()->full_name() == "google.api.HttpBody") {
+    return TakeRaw(request, part);
+  }
+  return ParseJson(json, part);
 }
 
 }  // namespace

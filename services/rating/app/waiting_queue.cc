@@ -142,6 +142,8 @@ absl::Status RefuseFields(const Request& request, int16_t kind) {
   only(request.has_bytes_out(), sample, "bytes_out", "readings");
   only(request.has_row_text(), row, "row_text", "rows that cannot be read");
   violations.Require(!row || request.has_row_text(), "row_text", "is required: the corrected row");
+  violations.Require(!request.has_time() || IsRecordTime(convert::FromProto(request.time())),
+                     "time", "must lie between 1970 and 9999");
   violations.Require(!call || !request.has_seconds() || request.seconds() > 0, "seconds",
                      "must be 1 or more");
   for (const auto& [value, field] :
@@ -210,8 +212,9 @@ absl::StatusOr<pb::ListWaitingRecordsResponse> WaitingQueue::ListWaitingRecords(
   const auto import = convert::ReadOptionalId("imp", request.import_id(), "import_id", violations);
   RETURN_IF_ERROR(violations.ToStatus());
   const std::vector<std::string> reasons(request.reasons().begin(), request.reasons().end());
-  const auto state = static_cast<int16_t>(
-      request.state() == pb::WaitingRecord::STATE_UNSPECIFIED ? kStateWaits : request.state());
+  const auto state = request.state() == pb::WaitingRecord::STATE_UNSPECIFIED
+                         ? kStateWaits
+                         : static_cast<int16_t>(request.state());
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(
       std::vector<WaitingRow> rows,
