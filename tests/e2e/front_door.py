@@ -47,21 +47,21 @@ class Front:
     def __init__(self, base, key):
         self.base, self.key = base, key
 
-    def curl(self, method, path, body=None, key=None, headers=()):
+    def curl(self, method, path, body=None, key=None, headers=(), kind="application/json"):
         """Returns (status, content type, parsed JSON or text)."""
         command = ["curl", "-sS", "-o", "-", "-w", "\n%{http_code} %{content_type}", "-X", method,
                    self.base + path, "-H", f"Authorization: Bearer {self.key if key is None else key}"]
         for header in headers:
             command += ["-H", header]
         if body is not None:
-            command += ["-H", "Content-Type: application/json", "--data-binary", "@-"]
+            command += ["-H", f"Content-Type: {kind}", "--data-binary", "@-"]
         done = subprocess.run(command, input=body, capture_output=True, text=True, check=False)
         text, _, tail = done.stdout.rpartition("\n")
-        status, _, kind = tail.partition(" ")
+        status, _, answered = tail.partition(" ")
         try:
-            return int(status), kind, json.loads(text)
+            return int(status), answered, json.loads(text)
         except json.JSONDecodeError:
-            return int(status or 0), kind, text
+            return int(status or 0), answered, text
 
     def problem(self, what, answer, status, reason, *words):
         """An answer must be problem+json that says what is wrong."""
@@ -143,6 +143,38 @@ def check_http(front, account, data):
     print(f"OpenAPI: {len(paths)} paths")
 
 
+def event(number, octets, **other):
+    return {"specversion": "1.0", "id": str(number), "source": "gw", "subject": "ann",
+            "type": "data.in", "time": "2026-03-01T12:00:00Z", "data": octets, **other}
+
+
+def check_cloud_events(front):
+    one, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+    def send(kind, what):
+        return front.curl("POST", "/v1/cloudevents", json.dumps(what), kind=kind)
+
+    status, _, body = send(one, event(1, 5))
+    check(status == 200 and body["waiting"] == "1", "an event is taken")
+    status, _, body = send(one + "; charset=utf-8", event(1, {"octets": "5"}))
+    check(status == 200 and body["duplicates"] == "1", "the same event again is a duplicate")
+    front.problem("another content", send(one, event(1, 6)), 409, "USAGE_CONFLICT", "id '1'")
+    status, _, body = send(batch, [event(1, 5), event(2, 9007199254740993, type="data.total")])
+    check(status == 200 and body["waiting"] == "1" and body["duplicates"] == "1", "a batch is taken")
+    wrong = send(batch, [event(3, -1), event(1, 7), event(4, 1), {"id": "x"}])
+    front.problem("wrong events of a batch", wrong, 400, "INVALID_FIELD", "events[0].data",
+                  "events[3].source", "id '1'", "1 events were kept")
+    status, _, body = send(batch, [event(4, 1), event(2, "9007199254740993", type="data")])
+    check(status == 200 and body["duplicates"] == "2", "the good events of it were kept, exactly")
+    front.problem("an array as one event", send(one, [event(1, 5)]), 400, "MALFORMED_JSON")
+    front.problem("another type", send("text/plain", event(1, 5)), 400, "UNKNOWN_FORMAT",
+                  "cloudevents")
+    front.problem("no key", front.curl("POST", "/v1/cloudevents", "{}", key="", kind=one), 401,
+                  "API_KEY_MISSING")
+    status, _, body = front.curl("GET", "/v1/waiting-records?page_size=10")
+    check(status == 200 and len(body["records"]) == 3, "each event that waits is there once")
+
+
 def main():
     data = tempfile.mkdtemp(prefix="broadbill_front_")
     suite = Process([f"{BIN}/broadbill", "serve", "--data", data, "--gateway-listen", "127.0.0.1:0"],
@@ -153,6 +185,7 @@ def main():
             front = Front(suite.found.group(1), file.read().strip())
         account = check_call(data)
         check_http(front, account, data)
+        check_cloud_events(front)
 
         # The gateway as a process of its own, in front of services that run elsewhere.
         with open(f"{data}/endpoints", encoding="utf-8") as file:

@@ -94,6 +94,28 @@ TEST_CASE("an event that waits has taken its id as well") {
   CHECK(f.Octets() == 5);
 }
 
+TEST_CASE("an event whose id was kept meanwhile with other content stays in the queue") {
+  Fixture f;
+  CHECK(Text(f.Add({Event("s", "1", "meter", 5), Event("s", "2", "meter", 5)})) == "0 0 2 0");
+  f.Own("meter");
+  // As two transactions at one time leave it: neither sees the other's.
+  REQUIRE(
+      f.pool
+          ->Exec("INSERT INTO usage_event (source, event_id, account_id, item_id, at, in_octets, "
+                 "out_octets) SELECT 's', '1', account_id, item_id, $1, 6, 0 FROM subject",
+                 kNow)
+          .ok());
+  CHECK(Text(f.Retry()) == "1 0 1 0");
+  CHECK(f.Octets() == 6 + 5);
+  const auto waiting = f.pool->Exec("SELECT reason, source_name, record_id FROM waiting");
+  REQUIRE(waiting->size() == 1);
+  CHECK(waiting->Get<std::string>(0, 0) == "CONFLICT");
+  CHECK(waiting->Get<std::string>(0, 1) == "test");
+  CHECK(Text(f.Retry()) == "0 0 1 0");
+  const auto again = f.pool->Exec("SELECT reason, source_name, record_id FROM waiting");
+  CHECK(again->Get<Uuid>(0, 2) == waiting->Get<Uuid>(0, 2));
+}
+
 TEST_CASE("waiting events are told apart by source and id, whatever characters these have") {
   Fixture f;
   CHECK(Text(f.Add({Event("a|b", "c", "nobody", 1), Event("a", "b|c", "nobody", 2)})) == "0 0 2 0");

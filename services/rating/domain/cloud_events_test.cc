@@ -15,7 +15,7 @@ std::string Event(const std::string& rest) {
 }
 
 // The octets of one event; -1 when it is wrong.
-int64_t Octets(const std::string& data) {
+int64_t OctetsOf(const std::string& data) {
   const auto events = ParseCloudEvents(Event("\"data\":" + data), false, 1);
   REQUIRE(events.ok());
   return events->front().wrong.empty() ? events->front().record.octets : -1;
@@ -24,12 +24,12 @@ int64_t Octets(const std::string& data) {
 }  // namespace
 
 TEST_CASE("octets of 63 bits stay exact, in each of their forms") {
-  CHECK(Octets("9223372036854775807") == 9223372036854775807);
-  CHECK(Octets("\"9007199254740993\"") == 9007199254740993);
-  CHECK(Octets(R"({"octets":9007199254740993,"unit":"B"})") == 9007199254740993);
+  CHECK(OctetsOf("9223372036854775807") == 9223372036854775807);
+  CHECK(OctetsOf("\"9007199254740993\"") == 9007199254740993);
+  CHECK(OctetsOf(R"({"octets":9007199254740993,"unit":"B"})") == 9007199254740993);
   for (const char* wrong :
        {"-1", "1.5", "1e3", "9223372036854775808", "\"\"", "null", "{}", "[1]"}) {
-    CHECK(Octets(wrong) == -1);
+    CHECK(OctetsOf(wrong) == -1);
   }
 }
 

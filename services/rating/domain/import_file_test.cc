@@ -1,0 +1,56 @@
+#include "services/rating/domain/import_file.h"
+
+#include <catch2/catch.hpp>
+
+#include "absl/strings/str_cat.h"
+
+namespace broadbill::rating {
+namespace {
+
+std::vector<UnreadableRow> Rows(Layout layout, const std::string& content) {
+  const auto file = ReadFile(layout, content, absl::UTCTimeZone());
+  REQUIRE(file.ok());
+  return UnreadableRows(layout, content, file->errors);
+}
+
+}  // namespace
+
+TEST_CASE("an unreadable row of a CSV file is kept whole, once, with its first error") {
+  const std::string head = "id,source,subject,time,type,quantity\n";
+  const std::string wrong = "e2,gw,\"an\nn\",2026-03-01T00:00:00Z,data,x";
+  const std::string file = head + "e1,gw,ann,2026-03-01T00:00:00Z,data,1\r\n" + wrong + "\r\ne3\n" +
+                           "e3\n" + wrong + "\n";
+  const auto rows = Rows(Layout::kEventsCsv, file);
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[0].line == 3);
+  CHECK(rows[0].text == wrong);
+  CHECK(rows[0].ordinal == 1);
+  CHECK(rows[1].text == "e3");
+  CHECK(rows[1].reason == "WRONG_COLUMN_COUNT");
+  CHECK(rows[2].ordinal == 2);
+  CHECK(rows[3].text == wrong);
+  CHECK(HeaderOf(Layout::kEventsCsv, file) == head);
+  CHECK(HeaderOf(Layout::kAsterisk, file).empty());
+}
+
+TEST_CASE(
+    "an unreadable detail record is kept with all its lines; the last one that is cut is not") {
+  const std::string first = "Mon Mar  2 10:00:00 2026\n\tAcct-Status-Type = Stop\n\tnonsense\n";
+  const std::string good =
+      "\nMon Mar  2 10:00:01 2026\n\tAcct-Status-Type = Stop\n\tUser-Name = \"ann\"\n"
+      "\tAcct-Session-Id = \"1\"\n\tTimestamp = 1772445601\n";
+  const std::string cut = "\nMon Mar  2 10:00:02 2026\n\tAcct-Status-Type = Stop\n";
+  const auto rows = Rows(Layout::kDetail, first + good + cut);
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].text + "\n" == first);
+}
+
+TEST_CASE("a last call record that is still being written does not wait") {
+  const std::string row =
+      R"("","1","2","c","x","s","","Dial","","2026-03-10 10:00:00","noon","",1,1,"ANSWERED","D")";
+  REQUIRE(Rows(Layout::kAsterisk, row + "\n" + row).size() == 1);
+  CHECK(Rows(Layout::kAsterisk, row + "\n" + row)[0].text == row);
+  CHECK(Rows(Layout::kAsterisk, row + "\n" + row + "\n").size() == 2);
+}
+
+}  // namespace broadbill::rating
