@@ -8,6 +8,7 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/event_stream.h"
 #include "services/rating/app/file_imports.h"
+#include "services/rating/app/key_holder.h"
 #include "services/rating/app/radius_listener.h"
 #include "services/rating/app/rating_app.h"
 #include "services/rating/app/usage_balances.h"
@@ -84,6 +85,8 @@ absl::Status Register(rpc::Host& host) {
   host.AddBackground("usage watcher",
                      [watcher](rpc::Background& background) { watcher->Run(background); });
   feedrpc::AlsoWaitFor(host, [watcher] { return watcher->IsDone(); });
+  KeyHolder* keys = host.Own(std::make_unique<KeyHolder>(pool, host.metrics()));
+  host.AddBackground("event keys", [keys](rpc::Background& background) { keys->Run(background); });
   return ListenToRadius(host, pool);
 }
 

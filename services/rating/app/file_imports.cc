@@ -11,7 +11,9 @@
 #include "services/rating/app/live_usage.h"
 #include "services/rating/app/page.h"
 #include "services/rating/app/stored_record.h"
+#include "services/rating/store/event_keys.h"
 #include "services/rating/store/rows.h"
+#include "services/rating/store/usage_keys.h"
 
 namespace broadbill::rating {
 namespace {
@@ -60,6 +62,22 @@ absl::StatusOr<int64_t> DeleteRows(db::Tx& tx, const std::string& table, const U
     count += rows.Get<int64_t>(i, 1);
   }
   return count;
+}
+
+// The ids of a file's events can be used again.
+absl::Status ReleaseEvents(db::Tx& tx, const Uuid& import_id) {
+  std::vector<Uuid> keys;
+  ASSIGN_OR_RETURN(const db::Result kept,
+                   tx.Exec("SELECT event_key FROM usage_event WHERE import_id = $1", import_id));
+  for (int i = 0; i < kept.size(); ++i) keys.push_back(kept.Get<Uuid>(i, 0));
+  ASSIGN_OR_RETURN(
+      const std::vector<WaitingRow> waiting,
+      db::Select<WaitingRow>(tx, "WHERE import_id = $1 AND kind = $2", import_id, kWaitingEvent));
+  for (const WaitingRow& row : waiting) {
+    const UsageEventRecord record = UnpackEvent(row.raw.data);
+    keys.push_back(EventKeyOf(record.source, record.id));
+  }
+  return ReleaseEventKeys(tx, keys);
 }
 
 pb::Import ToProto(const ImportRow& row) {
@@ -213,6 +231,7 @@ absl::StatusOr<pb::UndoImportResponse> FileImports::UndoImport(
         std::set<Uuid> items;
         std::set<Uuid> others;
         pb::UndoImportResponse response;
+        RETURN_IF_ERROR(ReleaseEvents(tx, id));
         ASSIGN_OR_RETURN(const int64_t samples, DeleteRows(tx, "usage_sample", id, items));
         ASSIGN_OR_RETURN(const int64_t events, DeleteRows(tx, "usage_event", id, items));
         ASSIGN_OR_RETURN(const int64_t calls, DeleteRows(tx, "call", id, others));

@@ -14,21 +14,6 @@
 namespace broadbill::rating {
 namespace {
 
-KnownEvent ToKnown(const UsageEventRecord& record) {
-  KnownEvent out;
-  out.at = record.at;
-  (record.type == "data.out" ? out.out_octets : out.in_octets) = record.octets;
-  out.subject = record.subject;
-  return out;
-}
-
-// Whether two events of one id say different things, as far as both say it.
-bool Contradict(const KnownEvent& a, const KnownEvent& b) {
-  return a.at != b.at || a.in_octets != b.in_octets || a.out_octets != b.out_octets ||
-         (a.item_id.has_value() && b.item_id.has_value() && *a.item_id != *b.item_id) ||
-         (a.subject.has_value() && b.subject.has_value() && *a.subject != *b.subject);
-}
-
 const DialPlan& PlanOf(const std::string& country) {
   const DialPlan* plan = FindDialPlan(country.empty() ? "US" : country);
   return plan != nullptr ? *plan : *FindDialPlan("US");
@@ -46,13 +31,6 @@ std::string FreeDestination(CallOutcome outcome) {
     default:
       return "On-net";
   }
-}
-
-template <class Row>
-std::set<Uuid> ItemsOf(const std::vector<Row>& rows) {
-  std::set<Uuid> out;
-  for (const Row& row : rows) out.insert(row.item_id);
-  return out;
 }
 
 std::string E164OrRaw(const std::string& number, const DialPlan& plan) {
@@ -150,127 +128,6 @@ const SubjectRow* Ingest::Owner(const Subjects& subjects, const std::string& val
   return nullptr;
 }
 
-absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
-  std::vector<std::string> names;
-  for (const RadiusRecord& record : records) names.push_back(record.user_name);
-  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kRadiusUser}, names));
-  std::vector<SampleRow> rows;
-  for (const RadiusRecord& record : records) {
-    const SubjectRow* owner = Owner(subjects, record.user_name, record.sample.at);
-    if (owner == nullptr) {
-      const std::string raw = Pack(record);
-      Wait(kWaitingSample, raw.substr(0, raw.size() - 8), "UNKNOWN_SUBJECT",
-           "no subscription has the user name '" + record.user_name + "' on that day",
-           record.user_name, record.sample.at, record.line, std::nullopt, raw);
-      continue;
-    }
-    rows.push_back({owner->account_id, owner->item_id, record.session_id, record.sample.at,
-                    record.sample.session_seconds, static_cast<int64_t>(record.sample.in_octets),
-                    static_cast<int64_t>(record.sample.out_octets), record.sample.wide,
-                    import_id_});
-  }
-  ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
-  counts_.applied += kept;
-  counts_.duplicates += static_cast<int64_t>(rows.size()) - kept;
-  if (kept > 0) RETURN_IF_ERROR(Touch(ItemsOf(rows)));
-  return Flush();
-}
-
-absl::Status Ingest::Touch(const std::set<Uuid>& items) {
-  std::vector<Uuid> watched;
-  for (const Uuid& item : items) {
-    const auto [begin, end] = terms_.equal_range(item);
-    const bool any =
-        std::any_of(begin, end, [](const auto& entry) { return entry.second.watched; });
-    if (any) watched.push_back(item);
-  }
-  return TouchUsage(tx_, now_, watched);
-}
-
-absl::Status Ingest::LoadEvents(const std::vector<UsageEventRecord>& records, KnownEvents& known) {
-  std::vector<std::string> sources;
-  std::vector<std::string> ids;
-  std::vector<db::Bytes> keys;
-  for (const UsageEventRecord& record : records) {
-    sources.push_back(record.source);
-    ids.push_back(record.id);
-    keys.push_back(WaitingKey(kWaitingEvent, EventKey(record)));
-  }
-  ASSIGN_OR_RETURN(const std::vector<WaitingRow> waiting,
-                   db::Select<WaitingRow>(tx_, "WHERE record_key = ANY($1)", keys));
-  for (const WaitingRow& row : waiting) {
-    const UsageEventRecord record = UnpackEvent(row.raw.data);
-    known[{record.source, record.id}] = ToKnown(record);
-  }
-  ASSIGN_OR_RETURN(const std::vector<EventRow> rated,
-                   db::Select<EventRow>(tx_,
-                                        "WHERE (source, event_id) IN "
-                                        "(SELECT * FROM unnest($1, $2))",
-                                        sources, ids));
-  for (const EventRow& row : rated) {
-    known[{row.source, row.event_id}] = {row.at, row.in_octets, row.out_octets, row.item_id, {}};
-  }
-  return absl::OkStatus();
-}
-
-bool Ingest::IsKnown(const UsageEventRecord& record, const KnownEvent& content,
-                     KnownEvents& known) {
-  const auto [at, fresh] = known.emplace(std::make_pair(record.source, record.id), content);
-  if (fresh) return false;
-  if (!Contradict(at->second, content)) {
-    ++counts_.duplicates;
-  } else {
-    counts_.conflicts.push_back(absl::StrCat(record.source, "\x1f", record.id));
-  }
-  return true;
-}
-
-absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
-  std::vector<std::string> names;
-  for (const UsageEventRecord& record : records) names.push_back(record.subject);
-  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kRadiusUser, kMeterSubject}, names));
-  KnownEvents known;
-  RETURN_IF_ERROR(LoadEvents(records, known));
-  std::vector<EventRow> rows;
-  std::vector<UsageEventRecord> kept;  // record of each row
-  for (const UsageEventRecord& record : records) {
-    const SubjectRow* owner = Owner(subjects, record.subject, record.at);
-    KnownEvent content = ToKnown(record);
-    if (owner != nullptr) content.item_id = owner->item_id;
-    if (IsKnown(record, content, known)) continue;
-    if (owner == nullptr) {
-      Wait(kWaitingEvent, EventKey(record), "UNKNOWN_SUBJECT",
-           "no subscription has the subject '" + record.subject + "' on that day", record.subject,
-           record.at, record.line, std::nullopt, Pack(record));
-      continue;
-    }
-    rows.push_back({record.source, record.id, owner->account_id, owner->item_id, record.at,
-                    content.in_octets, content.out_octets, import_id_});
-    kept.push_back(record);
-  }
-  ASSIGN_OR_RETURN(const int64_t fresh, db::CopyNew(tx_, rows));
-  counts_.applied += fresh;
-  if (fresh > 0) RETURN_IF_ERROR(Touch(ItemsOf(rows)));
-  if (fresh < static_cast<int64_t>(rows.size())) RETURN_IF_ERROR(CountOvertaken(rows, kept, fresh));
-  return Flush();
-}
-
-absl::Status Ingest::CountOvertaken(const std::vector<EventRow>& rows,
-                                    const std::vector<UsageEventRecord>& records, int64_t fresh) {
-  KnownEvents stored;
-  RETURN_IF_ERROR(LoadEvents(records, stored));
-  int64_t conflicts = 0;
-  for (const EventRow& row : rows) {
-    const KnownEvent content{row.at, row.in_octets, row.out_octets, row.item_id, {}};
-    const auto found = stored.find({row.source, row.event_id});
-    if (found == stored.end() || !Contradict(found->second, content)) continue;
-    counts_.conflicts.push_back(absl::StrCat(row.source, "\x1f", row.event_id));
-    ++conflicts;
-  }
-  counts_.duplicates += static_cast<int64_t>(rows.size()) - fresh - conflicts;
-  return absl::OkStatus();
-}
-
 absl::StatusOr<const LoadedDecks*> Ingest::Decks(const std::vector<std::string>& codes) {
   LoadedDecks& decks = decks_[codes];
   if (decks.index == nullptr) {
@@ -298,11 +155,11 @@ absl::Status Ingest::Rate(const CallRecord& record, const Subjects& subjects,
     return absl::OkStatus();
   };
   if (owner == nullptr) {
-    return wait("UNKNOWN_SUBJECT",
+    return wait(kUnknownSubject,
                 "neither '" + record.calling + "' nor '" + record.called + "' is a line of ours");
   }
   const ItemTermsRow* terms = Terms(owner->item_id, record.answered);
-  if (terms == nullptr) return wait("UNKNOWN_SUBJECT", "the line's terms are not known yet");
+  if (terms == nullptr) return wait(kUnknownSubject, "the line's terms are not known yet");
   CallRow row;
   row.call_key = Hash(record.key);
   row.call_id = Uuid::Make(now_);

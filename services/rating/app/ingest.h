@@ -29,14 +29,7 @@ struct IngestCounts {
   std::vector<std::string> conflicts;  // events with a known id and other content
 };
 
-// What is known of an event's content: one that was kept has an item and no subject any more, one
-// that waits has its subject and no item yet.
-struct KnownEvent {
-  absl::Time at;
-  int64_t in_octets = 0, out_octets = 0;
-  std::optional<Uuid> item_id;
-  std::optional<std::string> subject;
-};
+inline constexpr char kUnknownSubject[] = "UNKNOWN_SUBJECT";  // reason to wait
 
 class Ingest {
  public:
@@ -68,17 +61,9 @@ class Ingest {
   const SubjectRow* Owner(const Subjects& subjects, const std::string& value, absl::Time at) const;
   absl::Status LoadTerms(const Subjects& subjects);
   const ItemTermsRow* Terms(const Uuid& item_id, absl::Time at) const;
-  using KnownEvents = std::map<std::pair<std::string, std::string>, KnownEvent>;  // source, id
-
-  // Events of these ids that are kept or wait.
-  absl::Status LoadEvents(const std::vector<UsageEventRecord>& records, KnownEvents& known);
-  // Counts an event whose id is known: a duplicate or a conflict; makes a new one known.
-  bool IsKnown(const UsageEventRecord& record, const KnownEvent& content, KnownEvents& known);
-  // Counts rows that another transaction kept first; `fresh` of them were ours.
-  absl::Status CountOvertaken(const std::vector<EventRow>& rows,
-                              const std::vector<UsageEventRecord>& records, int64_t fresh);
-  // Tells the watcher whose usage changed, where anything can be used up.
-  absl::Status Touch(const std::set<Uuid>& items);
+  // Those whose id nobody had, or that waited themselves; the others are counted.
+  absl::StatusOr<std::vector<const UsageEventRecord*>> NewEvents(
+      const std::vector<UsageEventRecord>& records);
   absl::StatusOr<const LoadedDecks*> Decks(const std::vector<std::string>& codes);
   absl::Status Rate(const CallRecord& record, const Subjects& subjects, const std::string& country,
                     std::vector<CallRow>& rated);

@@ -14,6 +14,7 @@
 #include "services/rating/app/settlement.h"
 #include "services/rating/app/terms.h"
 #include "services/rating/domain/usage.h"
+#include "services/rating/store/usage_rows.h"
 
 namespace broadbill::rating {
 namespace {
@@ -56,32 +57,24 @@ struct Usage {
 
 // Everything that can touch the queries, in four statements.
 absl::StatusOr<Usage> Load(db::Tx& tx, const std::vector<Query>& queries) {
+  ItemKeys keys;
   std::vector<Uuid> items;
   absl::Time start = absl::InfiniteFuture();
   absl::Time end = absl::InfinitePast();
   for (const Query& query : queries) {
+    keys.Add(query.account_id, query.item_id);
     items.push_back(query.item_id);
     start = std::min(start, query.start);
     end = std::max(end, query.end);
   }
   Usage out;
-  // A session that touches the time has a reading at or after its start; its readings before are
-  // needed to split it.
-  ASSIGN_OR_RETURN(
-      const std::vector<SampleRow> samples,
-      db::Select<SampleRow>(tx,
-                            "WHERE item_id = ANY($1) AND (item_id, session_id) IN (SELECT item_id, "
-                            "session_id FROM usage_sample WHERE item_id = ANY($1) AND at >= $2 AND "
-                            "at - make_interval(secs => session_seconds) < $3)",
-                            items, start, end));
+  ASSIGN_OR_RETURN(const std::vector<SampleRow> samples, SamplesTouching(tx, keys, start, end));
   for (const SampleRow& row : samples) {
     out.sessions[row.item_id][row.session_id].push_back(
         {row.at, row.session_seconds, static_cast<uint64_t>(row.in_octets),
          static_cast<uint64_t>(row.out_octets), row.wide});
   }
-  ASSIGN_OR_RETURN(const std::vector<EventRow> events,
-                   db::Select<EventRow>(tx, "WHERE item_id = ANY($1) AND at >= $2 AND at < $3",
-                                        items, start, end));
+  ASSIGN_OR_RETURN(const std::vector<EventRow> events, EventsWithin(tx, keys, start, end));
   for (const EventRow& row : events) out.events.emplace(row.item_id, row);
   ASSIGN_OR_RETURN(const std::vector<CallRow> calls,
                    db::Select<CallRow>(tx,

@@ -10,6 +10,7 @@
 #include "services/rating/app/rating_app.h"
 #include "services/rating/domain/usage.h"
 #include "services/rating/store/rows.h"
+#include "services/rating/store/usage_rows.h"
 
 namespace broadbill::rating {
 
@@ -102,7 +103,7 @@ absl::StatusOr<pb::QuoteCallResponse> RatingApp::QuoteCall(const rpc::Context&,
 absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
                                                            const pb::ListUsageRequest& request) {
   Violations violations;
-  convert::ReadId("acc", request.account_id(), "account_id", violations);
+  const Uuid account = convert::ReadId("acc", request.account_id(), "account_id", violations);
   const Uuid item = convert::ReadId("sub", request.item_id(), "item_id", violations);
   violations.Require(request.has_start_time() && request.has_end_time(), "start_time",
                      "start_time and end_time are required");
@@ -130,8 +131,9 @@ absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
     bounds.push_back(std::min(next, end));
   }
   std::vector<Octets> totals(bounds.size() - 1);
-  ASSIGN_OR_RETURN(const std::vector<SampleRow> rows,
-                   db::Select<SampleRow>(tx, "WHERE item_id = $1", item));
+  ItemKeys keys;
+  keys.Add(account, item);
+  ASSIGN_OR_RETURN(const std::vector<SampleRow> rows, SamplesTouching(tx, keys, start, end));
   std::map<std::string, std::vector<UsageSample>> sessions;
   for (const SampleRow& row : rows) {
     sessions[row.session_id].push_back({row.at, row.session_seconds,
@@ -147,9 +149,7 @@ absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
       }
     }
   }
-  ASSIGN_OR_RETURN(
-      const std::vector<EventRow> events,
-      db::Select<EventRow>(tx, "WHERE item_id = $1 AND at >= $2 AND at < $3", item, start, end));
+  ASSIGN_OR_RETURN(const std::vector<EventRow> events, EventsWithin(tx, keys, start, end));
   for (const EventRow& event : events) {
     const auto bucket =
         std::upper_bound(bounds.begin(), bounds.end(), event.at) - bounds.begin() - 1;

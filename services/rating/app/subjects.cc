@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -71,6 +72,12 @@ absl::Status SaveCycles(db::Tx& tx, const std::vector<UsageCycleRow>& rows) {
   return db::Insert(tx, rows, "ON CONFLICT (account_id, item_id) DO UPDATE SET " + all).status();
 }
 
+bool IsWatched(const accounts::SubscriptionChanged& change) {
+  return std::any_of(change.plans().begin(), change.plans().end(), [](const auto& span) {
+    return span.has_usage() && CanBeUsedUp(span.usage());
+  });
+}
+
 }  // namespace
 
 absl::Status RatingApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Event>& events) {
@@ -98,7 +105,8 @@ absl::Status RatingApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Eve
       const int16_t kind = KindOf(identifier.kind());
       subjects.push_back({kind, Normal(kind, identifier.value()), account, item,
                           DayOr(identifier.from_date(), CivilDay(1970, 1, 1)),
-                          DayOr(identifier.to_date(), CivilDay::max())});
+                          DayOr(identifier.to_date(), CivilDay::max()), change.time_zone(),
+                          IsWatched(change)});
       values.push_back(subjects.back().value);
     }
     for (const auto& span : change.plans()) {

@@ -19,12 +19,15 @@ struct SubjectRow {
   std::string value;
   Uuid account_id, item_id;
   CivilDay valid_from, valid_to;
+  std::string time_zone = "UTC";  // of the item
+  bool watched = false;           // one of its terms includes an amount that can be used up
   static constexpr char kTable[] = "subject";
   static constexpr auto Columns() {
     return std::make_tuple(
         db::Col("kind", &SubjectRow::kind), db::Col("value", &SubjectRow::value),
         db::Col("account_id", &SubjectRow::account_id), db::Col("item_id", &SubjectRow::item_id),
-        db::Col("valid_from", &SubjectRow::valid_from), db::Col("valid_to", &SubjectRow::valid_to));
+        db::Col("valid_from", &SubjectRow::valid_from), db::Col("valid_to", &SubjectRow::valid_to),
+        db::Col("time_zone", &SubjectRow::time_zone), db::Col("watched", &SubjectRow::watched));
   }
 };
 
@@ -53,8 +56,9 @@ struct ItemTermsRow {
 
 struct SampleRow {
   Uuid account_id, item_id;
-  std::string session_id;
   absl::Time at;
+  Uuid sample_key;  // store/usage_keys
+  std::string session_id;
   int64_t session_seconds = 0, in_octets = 0, out_octets = 0;
   bool wide = true;
   std::optional<Uuid> import_id = {};  // the file it came with
@@ -62,7 +66,8 @@ struct SampleRow {
   static constexpr auto Columns() {
     return std::make_tuple(
         db::Col("account_id", &SampleRow::account_id), db::Col("item_id", &SampleRow::item_id),
-        db::Col("session_id", &SampleRow::session_id), db::Col("at", &SampleRow::at),
+        db::Col("at", &SampleRow::at), db::Col("sample_key", &SampleRow::sample_key),
+        db::Col("session_id", &SampleRow::session_id),
         db::Col("session_seconds", &SampleRow::session_seconds),
         db::Col("in_octets", &SampleRow::in_octets), db::Col("out_octets", &SampleRow::out_octets),
         db::Col("wide", &SampleRow::wide), db::Col("import_id", &SampleRow::import_id));
@@ -70,18 +75,20 @@ struct SampleRow {
 };
 
 struct EventRow {
-  std::string source, event_id;
   Uuid account_id, item_id;
   absl::Time at;
+  Uuid event_key;  // store/usage_keys
+  std::string source, event_id;
   int64_t in_octets = 0, out_octets = 0;
   std::optional<Uuid> import_id = {};  // the file it came with
   static constexpr char kTable[] = "usage_event";
   static constexpr auto Columns() {
     return std::make_tuple(
-        db::Col("source", &EventRow::source), db::Col("event_id", &EventRow::event_id),
         db::Col("account_id", &EventRow::account_id), db::Col("item_id", &EventRow::item_id),
-        db::Col("at", &EventRow::at), db::Col("in_octets", &EventRow::in_octets),
-        db::Col("out_octets", &EventRow::out_octets), db::Col("import_id", &EventRow::import_id));
+        db::Col("at", &EventRow::at), db::Col("event_key", &EventRow::event_key),
+        db::Col("source", &EventRow::source), db::Col("event_id", &EventRow::event_id),
+        db::Col("in_octets", &EventRow::in_octets), db::Col("out_octets", &EventRow::out_octets),
+        db::Col("import_id", &EventRow::import_id));
   }
 };
 
