@@ -68,7 +68,39 @@ absl::Status Ingest::Flush() {
   ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, waiting_));
   counts_.waiting += kept;
   counts_.duplicates += static_cast<int64_t>(waiting_.size()) - kept;
+  std::vector<std::string> unknown;
+  for (const WaitingRow& row : waiting_) {
+    if (row.reason == kUnknownSubject) unknown.push_back(row.subject);
+  }
   waiting_.clear();
+  return unknown.empty() || looked_again_ ? absl::OkStatus() : LookAgain(unknown);
+}
+
+absl::Status LockSubjects(db::Tx& tx) {
+  return tx.Exec("SELECT pg_advisory_xact_lock(hashtextextended('broadbill.rating.subjects', 0))")
+      .status();
+}
+
+absl::Status Ingest::LookAgain(const std::vector<std::string>& unknown) {
+  looked_again_ = true;
+  RETURN_IF_ERROR(
+      tx_.Exec("SELECT pg_advisory_xact_lock_shared(hashtextextended('broadbill.rating.subjects', "
+               "0))")
+          .status());
+  const std::vector<int16_t> kinds = {kRadiusUser, kDid, kTrunk, kMeterSubject};
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx_.Exec("SELECT DISTINCT value FROM subject WHERE kind = ANY($1) AND "
+                            "value = ANY($2)",
+                            kinds, unknown));
+  std::vector<std::string> known;
+  for (int i = 0; i < rows.size(); ++i) known.push_back(rows.Get<std::string>(i, 0));
+  if (known.empty()) return absl::OkStatus();
+  const std::optional<Uuid> import_id = import_id_;
+  const std::map<std::string, WaitingRow> again = again_;
+  ASSIGN_OR_RETURN(const int64_t taken, Again({kUnknownSubject}, known));
+  import_id_ = import_id;
+  again_ = again;
+  counts_.waiting -= taken;
   return absl::OkStatus();
 }
 

@@ -31,6 +31,10 @@ struct IngestCounts {
 
 inline constexpr char kUnknownSubject[] = "UNKNOWN_SUBJECT";  // reason to wait
 
+// First thing in a transaction that makes subjects known: either it sees the records that wait for
+// them, or those who bring such records see the subjects.
+absl::Status LockSubjects(db::Tx& tx);
+
 class Ingest {
  public:
   // `import_id`: the file that the records come with.
@@ -45,8 +49,7 @@ class Ingest {
   // them another try.
   absl::Status Retry(const std::vector<std::string>& reasons,
                      const std::vector<std::string>& subjects);
-  // The same for these, which are not in the queue any more. What waits on has the name it had; an
-  // event that contradicts one that is kept waits on as a CONFLICT.
+  // The same for these, which are not in the queue any more. What waits on has the name it had.
   absl::Status RetryRows(const std::vector<WaitingRow>& rows);
   // Keeps rows of a file that cannot be read; waiting rows but for their keys.
   absl::Status KeepMalformed(std::vector<WaitingRow> rows);
@@ -71,8 +74,12 @@ class Ingest {
             const std::string& message, const std::string& subject, absl::Time at, int64_t line,
             std::optional<Uuid> item_id, const std::string& raw);
   absl::Status Flush();
-  // Of `counts_.conflicts` from `first` on, those that were tried again go back to the queue.
-  absl::Status KeepConflicts(size_t first);
+  // Subjects that became known since they were looked for, by a transaction that could not see what
+  // waits for them here.
+  absl::Status LookAgain(const std::vector<std::string>& unknown);
+  // Retry; returns how many records were taken.
+  absl::StatusOr<int64_t> Again(const std::vector<std::string>& reasons,
+                                const std::vector<std::string>& subjects);
 
   db::Tx& tx_;
   const absl::Time now_;
@@ -81,6 +88,7 @@ class Ingest {
   std::map<std::string, WaitingRow> again_;  // what is tried again, by what its key is now
   IngestCounts counts_;
   std::vector<WaitingRow> waiting_;
+  bool looked_again_ = false;
   std::multimap<Uuid, ItemTermsRow> terms_;
   std::map<std::string, absl::TimeZone> zones_;
   std::map<std::vector<std::string>, LoadedDecks> decks_;

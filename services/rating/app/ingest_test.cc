@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "libs/status/macros.h"
 #include "libs/testing/test_database.h"
 #include "services/rating/migrations.h"
 
@@ -94,28 +95,6 @@ TEST_CASE("an event that waits has taken its id as well") {
   CHECK(f.Octets() == 5);
 }
 
-TEST_CASE("an event whose id was kept meanwhile with other content stays in the queue") {
-  Fixture f;
-  CHECK(Text(f.Add({Event("s", "1", "meter", 5), Event("s", "2", "meter", 5)})) == "0 0 2 0");
-  f.Own("meter");
-  // As two transactions at one time leave it: neither sees the other's.
-  REQUIRE(
-      f.pool
-          ->Exec("INSERT INTO usage_event (source, event_id, account_id, item_id, at, in_octets, "
-                 "out_octets) SELECT 's', '1', account_id, item_id, $1, 6, 0 FROM subject",
-                 kNow)
-          .ok());
-  CHECK(Text(f.Retry()) == "1 0 1 0");
-  CHECK(f.Octets() == 6 + 5);
-  const auto waiting = f.pool->Exec("SELECT reason, source_name, record_id FROM waiting");
-  REQUIRE(waiting->size() == 1);
-  CHECK(waiting->Get<std::string>(0, 0) == "CONFLICT");
-  CHECK(waiting->Get<std::string>(0, 1) == "test");
-  CHECK(Text(f.Retry()) == "0 0 1 0");
-  const auto again = f.pool->Exec("SELECT reason, source_name, record_id FROM waiting");
-  CHECK(again->Get<Uuid>(0, 2) == waiting->Get<Uuid>(0, 2));
-}
-
 TEST_CASE("waiting events are told apart by source and id, whatever characters these have") {
   Fixture f;
   CHECK(Text(f.Add({Event("a|b", "c", "nobody", 1), Event("a", "b|c", "nobody", 2)})) == "0 0 2 0");
@@ -157,6 +136,51 @@ TEST_CASE("two batches at once with the same ids: one keeps them, the other find
   other.join();
   CHECK(Text(second) == "0 1 0 1");
   CHECK(f.Octets() == 10);
+}
+
+TEST_CASE("a subject that becomes known while its usage arrives leaves nothing waiting") {
+  const auto make_known = [](db::Tx& tx) -> absl::Status {
+    RETURN_IF_ERROR(LockSubjects(tx));
+    const Uuid account = Uuid::Make(kNow);
+    const SubjectRow row{kMeterSubject,        "ann",          account, Uuid::Make(kNow),
+                         CivilDay(2020, 1, 1), CivilDay::max()};
+    RETURN_IF_ERROR(db::InsertOne(tx, row).status());
+    Ingest ingest(tx, kNow, "retry");
+    RETURN_IF_ERROR(ingest.Retry({"UNKNOWN_SUBJECT"}, {"ann"}));
+    return tx.Commit();
+  };
+  SECTION("the usage is first and commits last") {
+    Fixture f;
+    auto usage = f.pool->Begin();
+    Ingest ingest(*usage, kNow, "test");
+    REQUIRE(ingest.AddEvents({Event("gw", "1", "ann", 5)}).ok());
+    CHECK(ingest.counts().waiting == 1);
+    auto subject = f.pool->Begin();
+    absl::Status known;
+    std::thread other([&] { known = make_known(*subject); });
+    absl::SleepFor(absl::Milliseconds(100));
+    REQUIRE(usage->Commit().ok());
+    other.join();
+    CHECK(known.ok());
+    CHECK(f.Octets() == 5);
+  }
+  SECTION("the subject is first") {
+    Fixture f;
+    auto subject = f.pool->Begin();
+    REQUIRE(LockSubjects(*subject).ok());
+    auto usage = f.pool->Begin();
+    Ingest ingest(*usage, kNow, "test");
+    absl::Status added;
+    std::thread other([&] { added = ingest.AddEvents({Event("gw", "1", "ann", 5)}); });
+    absl::SleepFor(absl::Milliseconds(100));
+    REQUIRE(make_known(*subject).ok());
+    other.join();
+    REQUIRE(added.ok());
+    REQUIRE(usage->Commit().ok());
+    CHECK(ingest.counts().waiting == 0);
+    CHECK(ingest.counts().applied == 1);
+    CHECK(f.Octets() == 5);
+  }
 }
 
 }  // namespace broadbill::rating

@@ -13,6 +13,28 @@
 #include "services/rating/store/usage_rows.h"
 
 namespace broadbill::rating {
+namespace {
+
+// Hours, days or months of a zone between two instants.
+std::vector<absl::Time> BoundsOf(pb::ListUsageRequest::Granularity granularity, absl::Time start,
+                                 absl::Time end, const absl::TimeZone& zone) {
+  std::vector<absl::Time> bounds = {start};
+  while (bounds.back() < end) {
+    absl::Time next;
+    if (granularity == pb::ListUsageRequest::HOUR) {
+      next = bounds.back() + absl::Hours(1);
+    } else if (granularity == pb::ListUsageRequest::MONTH) {
+      const absl::CivilMonth month(DateIn(bounds.back(), zone));
+      next = StartOfDay(CivilDay(month + 1), zone);
+    } else {
+      next = StartOfDay(DateIn(bounds.back(), zone) + 1, zone);
+    }
+    bounds.push_back(std::min(next, end));
+  }
+  return bounds;
+}
+
+}  // namespace
 
 absl::StatusOr<pb::ListDecksResponse> RatingApp::ListDecks(const rpc::Context&,
                                                            const pb::ListDecksRequest& request) {
@@ -115,21 +137,10 @@ absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
   }
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(const std::vector<ItemTermsRow> terms,
-                   db::Select<ItemTermsRow>(tx, "WHERE item_id = $1 LIMIT 1", item));
+                   db::Select<ItemTermsRow>(tx, "WHERE account_id = $1 AND item_id = $2 LIMIT 1",
+                                            account, item));
   const auto zone = LoadZone(terms.empty() ? "UTC" : terms[0].time_zone);
-  std::vector<absl::Time> bounds = {start};
-  while (bounds.back() < end) {
-    absl::Time next;
-    if (request.granularity() == pb::ListUsageRequest::HOUR) {
-      next = bounds.back() + absl::Hours(1);
-    } else if (request.granularity() == pb::ListUsageRequest::MONTH) {
-      const absl::CivilMonth month(DateIn(bounds.back(), *zone));
-      next = StartOfDay(CivilDay(month + 1), *zone);
-    } else {
-      next = StartOfDay(DateIn(bounds.back(), *zone) + 1, *zone);
-    }
-    bounds.push_back(std::min(next, end));
-  }
+  const std::vector<absl::Time> bounds = BoundsOf(request.granularity(), start, end, *zone);
   std::vector<Octets> totals(bounds.size() - 1);
   ItemKeys keys;
   keys.Add(account, item);

@@ -18,13 +18,19 @@ struct Batch {
 
 absl::Status Ingest::Retry(const std::vector<std::string>& reasons,
                            const std::vector<std::string>& subjects) {
+  return Again(reasons, subjects).status();
+}
+
+absl::StatusOr<int64_t> Ingest::Again(const std::vector<std::string>& reasons,
+                                      const std::vector<std::string>& subjects) {
   ASSIGN_OR_RETURN(const db::Result result,
                    tx_.Exec("DELETE FROM waiting WHERE state = 1 AND kind <> 4 AND "
                             "(cardinality($1) = 0 OR reason = ANY($1)) "
                             "AND (cardinality($2) = 0 OR subject = ANY($2)) RETURNING " +
                                 db::ColumnList<WaitingRow>(),
                             reasons, subjects));
-  return RetryRows(db::ReadRows<WaitingRow>(result));
+  RETURN_IF_ERROR(RetryRows(db::ReadRows<WaitingRow>(result)));
+  return result.size();
 }
 
 absl::Status Ingest::RetryRows(const std::vector<WaitingRow>& rows) {
@@ -50,9 +56,7 @@ absl::Status Ingest::RetryRows(const std::vector<WaitingRow>& rows) {
   for (const auto& [import_id, batch] : batches) {
     import_id_ = import_id;
     if (!batch.samples.empty()) RETURN_IF_ERROR(AddSamples(batch.samples));
-    const size_t first = counts_.conflicts.size();
     if (!batch.events.empty()) RETURN_IF_ERROR(AddEvents(batch.events));
-    RETURN_IF_ERROR(KeepConflicts(first));
     for (const auto& [country, records] : batch.calls) {
       RETURN_IF_ERROR(AddCalls(records, country));
     }
@@ -60,24 +64,6 @@ absl::Status Ingest::RetryRows(const std::vector<WaitingRow>& rows) {
   again_.clear();
   import_id_.reset();
   return absl::OkStatus();
-}
-
-absl::Status Ingest::KeepConflicts(size_t first) {
-  for (size_t i = first; i < counts_.conflicts.size(); ++i) {
-    const std::string& conflict = counts_.conflicts[i];
-    const size_t cut = conflict.find('\x1f');
-    UsageEventRecord record;
-    record.source = conflict.substr(0, cut);
-    record.id = conflict.substr(cut + 1);
-    const auto found = again_.find(WaitingKey(kWaitingEvent, EventKey(record)).data);
-    if (found == again_.end()) continue;
-    WaitingRow row = found->second;
-    row.reason = "CONFLICT";
-    row.message = "an event with this source and id was kept meanwhile with other content";
-    waiting_.push_back(std::move(row));
-  }
-  counts_.conflicts.resize(first);
-  return Flush();
 }
 
 absl::Status Ingest::KeepMalformed(std::vector<WaitingRow> rows) {

@@ -127,6 +127,7 @@ absl::Status RatingApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Eve
       terms.push_back(std::move(row));
     }
   }
+  RETURN_IF_ERROR(LockSubjects(tx));
   RETURN_IF_ERROR(tx.Exec("DELETE FROM subject WHERE item_id = ANY($1)", items).status());
   RETURN_IF_ERROR(tx.Exec("DELETE FROM item_terms WHERE item_id = ANY($1)", items).status());
   RETURN_IF_ERROR(db::CopyNew(tx, subjects).status());

@@ -39,6 +39,14 @@ pb::TopUp ToProto(const TopUpRow& row) {
 
 }  // namespace
 
+absl::StatusOr<int64_t> BytesOf(const LiveStretch& stretch, const common::UsageTopUp& offer) {
+  ASSIGN_OR_RETURN(const DataTerms terms, ReadTerms(stretch.terms, "usage."));
+  Violations violations;
+  const Decimal units = convert::ReadDecimal(offer.units(), "units", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return (Fraction::Of(units) * Fraction::Of(terms.unit_bytes)).Round(Rounding::kDown);
+}
+
 absl::StatusOr<int64_t> CanStillBuy(db::Tx& tx, const LiveStretch& stretch,
                                     const Purchase& purchase) {
   int64_t maximum = purchase.offer->period_maximum();
@@ -77,8 +85,7 @@ absl::StatusOr<std::vector<TopUpRow>> Buy(db::Tx& tx, const LiveStretch& stretch
   if (offer.has_price()) row.price = convert::ReadDecimal(offer.price(), "price", violations);
   RETURN_IF_ERROR(violations.ToStatus());
   row.unit_name = terms.unit_name;
-  ASSIGN_OR_RETURN(
-      row.bytes, (Fraction::Of(row.units) * Fraction::Of(terms.unit_bytes)).Round(Rounding::kDown));
+  ASSIGN_OR_RETURN(row.bytes, BytesOf(stretch, offer));
   row.description = offer.description().empty()
                         ? absl::StrCat(row.units.ToString(), " ", row.unit_name, " top-up")
                         : offer.description();

@@ -20,6 +20,10 @@ struct Purchase {
   absl::Time now;
 };
 
+// Of one.
+absl::StatusOr<int64_t> BytesOf(const LiveStretch& stretch,
+                                const broadbill::common::v1::UsageTopUp& offer);
+
 // How many of the offer can still be bought in the period; the item must be locked.
 absl::StatusOr<int64_t> CanStillBuy(db::Tx& tx, const LiveStretch& stretch,
                                     const Purchase& purchase);

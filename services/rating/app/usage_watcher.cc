@@ -9,6 +9,7 @@
 #include "libs/rpc/log.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/top_ups.h"
 #include "services/rating/domain/live.h"
 
 namespace broadbill::rating {
@@ -200,6 +201,28 @@ absl::Status UsageWatcher::TellCaps(db::Tx& tx, const std::map<Uuid, LiveItem>& 
       .status();
 }
 
+absl::StatusOr<bool> UsageWatcher::BuyTopUps(db::Tx& tx, const std::vector<LiveStretch>& stretches,
+                                             const std::set<size_t>& running) const {
+  bool any = false;
+  for (const size_t i : running) {
+    const LiveStretch& one = stretches[i];
+    if (!CanBeUsedUp(one.terms) || !IsUsedUp(one.counted(), one.included())) continue;
+    for (const common::UsageTopUp& offer : one.terms.top_ups()) {
+      if (!offer.automatic()) continue;
+      Purchase purchase{&offer, 1, true, "automatic", clock_.Now()};
+      // The item is locked: nobody else buys for it, and the purchase is kept with its judgement.
+      ASSIGN_OR_RETURN(const int64_t most, CanStillBuy(tx, one, purchase));
+      ASSIGN_OR_RETURN(const int64_t bytes, BytesOf(one, offer));
+      const int64_t lacking = (one.counted() - one.included()) / std::max<int64_t>(1, bytes) + 1;
+      purchase.count = static_cast<int>(std::min(most, lacking));
+      if (purchase.count <= 0) continue;
+      RETURN_IF_ERROR(Buy(tx, one, purchase).status());
+      any = true;
+    }
+  }
+  return any;
+}
+
 absl::Status UsageWatcher::Judge(db::Tx& tx, const Touched& touched, Outcome& outcome) const {
   const absl::Time now = clock_.Now();
   std::vector<Uuid> ids;
@@ -222,6 +245,8 @@ absl::Status UsageWatcher::Judge(db::Tx& tx, const Touched& touched, Outcome& ou
   }
   RETURN_IF_ERROR(FillUsage(tx, stretches));
   RETURN_IF_ERROR(TellThresholds(tx, stretches, outcome));
+  ASSIGN_OR_RETURN(const bool bought, BuyTopUps(tx, stretches, running));
+  if (bought) RETURN_IF_ERROR(FillUsage(tx, stretches));
   std::map<Uuid, const LiveStretch*> live;
   for (const size_t i : running) live[stretches[i].item_id] = &stretches[i];
   RETURN_IF_ERROR(TellCaps(tx, items, live, outcome));
@@ -314,14 +339,20 @@ absl::Status UsageWatcher::TouchAll() const {
   });
 }
 
+absl::Status UsageWatcher::Refill() {
+  lost_ = counters_.TakeLost() || lost_;
+  if (!lost_) return absl::OkStatus();
+  RETURN_IF_ERROR(TouchAll());
+  lost_ = false;
+  return absl::OkStatus();
+}
+
 void UsageWatcher::Run(rpc::Background& background) {
   absl::Time look_for_loss = absl::InfinitePast();
-  bool lost = false;
   while (!background.stopping()) {
     if (absl::Now() >= look_for_loss) {
       look_for_loss = absl::Now() + kLostEvery;
-      lost = counters_.TakeLost() || lost;
-      if (lost) lost = !TouchAll().ok();
+      Refill().IgnoreError();
     }
     const absl::Time began = absl::Now();
     const auto looked = Step();

@@ -30,6 +30,8 @@ class UsageWatcher {
   absl::StatusOr<int64_t> Step();
   // Nothing waits.
   absl::StatusOr<bool> IsDone() const;
+  // Looks at all watched items again when Redis lost its counters.
+  absl::Status Refill();
   void Run(rpc::Background& background);
 
  private:
@@ -47,6 +49,9 @@ class UsageWatcher {
   // One by one, so that an item that cannot be judged does not hold up the others.
   absl::Status JudgeApart(db::Tx& tx, const Touched& touched, Outcome& outcome) const;
   absl::Status LiftWhatIsOver(db::Tx& tx, const Uuid& item, Outcome& outcome) const;
+  // Offers that are bought by themselves where nothing is left; true when any was.
+  absl::StatusOr<bool> BuyTopUps(db::Tx& tx, const std::vector<LiveStretch>& stretches,
+                                 const std::set<size_t>& running) const;
   absl::Status TellThresholds(db::Tx& tx, const std::vector<LiveStretch>& stretches,
                               Outcome& outcome) const;
   absl::Status TellCaps(db::Tx& tx, const std::map<Uuid, LiveItem>& items,
@@ -58,6 +63,7 @@ class UsageWatcher {
   const Clock& clock_;
   LiveCounters& counters_;
   rpc::Metrics& metrics_;
+  bool lost_ = false;  // counters, and not all are touched yet
 };
 
 }  // namespace broadbill::rating
