@@ -6,6 +6,8 @@
 #include "libs/feedrpc/feedrpc.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
+#include "services/rating/app/call_limits.h"
+#include "services/rating/app/call_watcher.h"
 #include "services/rating/app/event_stream.h"
 #include "services/rating/app/file_imports.h"
 #include "services/rating/app/key_holder.h"
@@ -45,7 +47,8 @@ absl::Status Register(rpc::Host& host) {
   LiveCounters* counters = host.Own(std::make_unique<LiveCounters>(host.options().redis_url));
   UsageBalances* balances =
       host.Own(std::make_unique<UsageBalances>(pool, host.clock(), *counters));
-  FileImports* files = host.Own(std::make_unique<FileImports>(pool, host.clock()));
+  CallLimitsApp* limits = host.Own(std::make_unique<CallLimitsApp>(pool, host.clock()));
+  FileImports* files = host.Own(std::make_unique<FileImports>(pool, host.clock(), &app->decks()));
   EventStream* stream = host.Own(std::make_unique<EventStream>(pool, host.clock()));
   WaitingQueue* queue = host.Own(std::make_unique<WaitingQueue>(pool, host.clock()));
   rpc::Service service("broadbill.rating.v1.Rating");
@@ -72,6 +75,12 @@ absl::Status Register(rpc::Host& host) {
       .Unary("BuyTopUp", app, &RatingApp::BuyTopUp)
       .Unary("ListTopUps", app, &RatingApp::ListTopUps)
       .Unary("ListCalls", app, &RatingApp::ListCalls)
+      .Unary("SetCallLimits", limits, &CallLimitsApp::SetCallLimits)
+      .Unary("GetCallLimits", limits, &CallLimitsApp::GetCallLimits)
+      .Unary("ListCallLimits", limits, &CallLimitsApp::ListCallLimits)
+      .Unary("ListCallAlarms", limits, &CallLimitsApp::ListCallAlarms)
+      .Unary("AcknowledgeCallAlarm", limits, &CallLimitsApp::AcknowledgeCallAlarm)
+      .Unary("ListMargins", app, &RatingApp::ListMargins)
       .Unary("ListWaitingRecords", queue, &WaitingQueue::ListWaitingRecords)
       .Unary("BatchGetPeriodUsage", app, &RatingApp::BatchGetPeriodUsage);
   host.Add(std::move(service));
@@ -85,6 +94,10 @@ absl::Status Register(rpc::Host& host) {
   host.AddBackground("usage watcher",
                      [watcher](rpc::Background& background) { watcher->Run(background); });
   feedrpc::AlsoWaitFor(host, [watcher] { return watcher->IsDone(); });
+  CallWatcher* calls = host.Own(std::make_unique<CallWatcher>(pool, host.clock()));
+  host.AddBackground("call watcher",
+                     [calls](rpc::Background& background) { calls->Run(background); });
+  feedrpc::AlsoWaitFor(host, [calls] { return calls->IsDone(); });
   KeyHolder* keys = host.Own(std::make_unique<KeyHolder>(pool, host.metrics()));
   host.AddBackground("event keys", [keys](rpc::Background& background) { keys->Run(background); });
   return ListenToRadius(host, pool);

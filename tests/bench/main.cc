@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
                "broadbill-bench usage [--events 1000000] [--held 0] [--accounts 20000] "
                "[--batch 10000]\n"
                "                      [--senders 2] [--data DIR] [--keep] [--json]\n"
-               "broadbill-bench voice [--prefixes 200000] [--calls 1000000] [--json]\n";
+               "broadbill-bench voice [--prefixes 200000] [--calls 1000000] [--records 1000000]\n"
+               "                      [--data DIR] [--keep] [--json]\n";
   return 2;
 }

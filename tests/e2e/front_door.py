@@ -1,6 +1,7 @@
 """The front door as its users meet it: `broadbill serve`, `broadbill call`, curl through the gateway,
 and the gateway as a process of its own. Usage: front_door.py FOLDER_OF_PROGRAMS"""
 
+import base64
 import json
 import os
 import re
@@ -175,6 +176,51 @@ def check_cloud_events(front):
     check(status == 200 and len(body["records"]) == 3, "each event that waits is there once")
 
 
+def check_voice(front, account):
+    deck = ("prefix,destination,rate_per_minute,connect_fee,first_increment,next_increment\n"
+            "44,Britain,0.06,0.05,60,60\n")
+    status, _, body = front.curl("POST", "/v1/decks:import", json.dumps(
+        {"deck_code": "retail", "currency_code": "USD",
+         "content": base64.b64encode(deck.encode()).decode()}))
+    check(status == 200 and str(body.get("rows_applied")) == "1", f"a deck is loaded: {body}")
+    front.problem("a supplier's deck that is not there", front.curl(
+        "POST", "/v1/decks:import", json.dumps(
+            {"deck_code": "retail", "supplier_deck_code": "nowhere",
+             "content": base64.b64encode(deck.encode()).decode()})), 400, "INVALID_FIELD",
+        "supplier_deck_code")
+    call_of = {"deck_codes": ["retail"], "called_number": "011 44 20 7946 0958", "seconds": 61,
+               "answer_time": "2026-03-10T12:00:00Z"}
+    status, _, body = front.curl("POST", "/v1/calls:simulate", json.dumps(call_of))
+    print(f"  simulated call: {body.get('derivation')}")
+    check(status == 200 and body.get("amount") == {"value": "0.17"}, f"a simulated call costs 0.17: {body}")
+    check(body.get("derivation") == "0.05 + 120 s × 0.06/min = 0.17 (61 s at 60/60 = 120 s)",
+          "a simulated call says how")
+    check(body.get("called_number") == "+442079460958" and body.get("outcome") == "RATED",
+          "a simulated call says what number it was")
+    minute = dict(call_of, bundles=[{"name": "minutes", "minutes": {"value": "1"}}])
+    status, _, body = front.curl("POST", "/v1/calls:simulate", json.dumps(minute))
+    print(f"  with a minute included: {body.get('derivation')}")
+    check(status == 200 and body.get("amount") == {"value": "0.11"}, "a minute included leaves 0.11")
+    front.problem("a call with seconds below 0", front.curl(
+        "POST", "/v1/calls:simulate", json.dumps(dict(call_of, seconds=-1))), 400, "INVALID_FIELD",
+        "seconds")
+
+    limits = {"limits": {"account_id": account, "hourly_spend": {"value": "10.50"},
+                         "international_only": True}}
+    status, _, body = front.curl("POST", "/v1/call-limits:set", json.dumps(limits))
+    check(status == 200 and body.get("hourly_spend") == {"value": "10.5"}, f"limits are set: {body}")
+    status, _, body = front.curl("GET", f"/v1/call-limits:get?account_id={account}")
+    check(status == 200 and body.get("international_only") is True, f"limits are read: {body}")
+    status, _, body = front.curl("GET", "/v1/call-alarms?open_only=true")
+    check(status == 200 and not body.get("alarms"), f"there are no alarms: {body}")
+    front.problem("an alarm that is not there", front.curl(
+        "POST", "/v1/call-alarms/alm_00000000000000000000000000:acknowledge", "{}"), 404,
+        "ALARM_NOT_FOUND")
+    status, _, body = front.curl(
+        "GET", "/v1/call-margins?start_time=2026-03-01T00:00:00Z&end_time=2026-04-01T00:00:00Z")
+    check(status == 200 and not body.get("margins"), f"there are no calls: {body}")
+
+
 def main():
     data = tempfile.mkdtemp(prefix="broadbill_front_")
     suite = Process([f"{BIN}/broadbill", "serve", "--data", data, "--gateway-listen", "127.0.0.1:0"],
@@ -186,6 +232,7 @@ def main():
         account = check_call(data)
         check_http(front, account, data)
         check_cloud_events(front)
+        check_voice(front, account)
 
         # The gateway as a process of its own, in front of services that run elsewhere.
         with open(f"{data}/endpoints", encoding="utf-8") as file:

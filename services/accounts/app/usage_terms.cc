@@ -153,6 +153,9 @@ void CheckUsageTerms(const common::UsageTerms& usage, Violations& violations) {
 
 void CheckVoiceTerms(const common::VoiceTerms& voice, Violations& violations) {
   violations.Require(voice.bundles_size() <= 20, "plan.voice.bundles", "must be at most 20");
+  violations.Require(voice.deck_codes_size() <= 20, "plan.voice.deck_codes", "must be at most 20");
+  violations.Require(!voice.round_calls() || voice.deck_codes_size() > 0, "plan.voice.round_calls",
+                     "needs a deck that rates calls");
   std::set<std::string> names;
   for (int i = 0; i < voice.bundles_size(); ++i) {
     const common::VoiceBundle& bundle = voice.bundles(i);
@@ -164,6 +167,8 @@ void CheckVoiceTerms(const common::VoiceTerms& voice, Violations& violations) {
                        at + "minutes", "must be more than 0");
     violations.Require(bundle.increment_seconds() >= 0, at + "increment_seconds",
                        "must be 0 or more");
+    violations.Require(!bundle.shared() || voice.deck_codes_size() > 0, at + "shared",
+                       "needs a deck that rates calls");
     for (const std::string& prefix : bundle.prefixes()) {
       violations.Require(
           !prefix.empty() && prefix.find_first_not_of("0123456789") == std::string::npos,

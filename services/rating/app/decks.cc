@@ -1,5 +1,7 @@
 #include "services/rating/app/decks.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
@@ -36,7 +38,46 @@ absl::StatusOr<LoadedDecks> Load(db::Tx& tx, const std::vector<std::string>& cod
   return out;
 }
 
+// Which version of each deck the transaction sees. A version is told apart by who wrote it as well:
+// a number that a transaction took back is given again.
+absl::StatusOr<std::vector<std::string>> VersionsOf(db::Tx& tx,
+                                                    const std::vector<std::string>& codes) {
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("SELECT coalesce(d.version || '/' || d.xmin::text, '') FROM "
+                           "unnest($1) WITH ORDINALITY AS asked (code, place) LEFT JOIN deck d ON "
+                           "d.code = asked.code ORDER BY asked.place",
+                           codes));
+  std::vector<std::string> out;
+  for (int i = 0; i < rows.size(); ++i) out.push_back(rows.Get<std::string>(i, 0));
+  return out;
+}
+
+constexpr size_t kDecksKept = 32;
+
 }  // namespace
+
+absl::StatusOr<std::shared_ptr<const LoadedDecks>> DeckCache::Get(
+    db::Tx& tx, const std::vector<std::string>& codes) {
+  ASSIGN_OR_RETURN(std::vector<std::string> versions, VersionsOf(tx, codes));
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(codes);
+    if (found != entries_.end() && found->second.versions == versions) {
+      found->second.used = ++uses_;
+      return found->second.decks;
+    }
+  }
+  ASSIGN_OR_RETURN(LoadedDecks loaded, LoadDecks(tx, codes));
+  auto decks = std::make_shared<const LoadedDecks>(std::move(loaded));
+  absl::MutexLock lock(&mutex_);
+  entries_[codes] = {std::move(versions), decks, ++uses_};
+  if (entries_.size() > kDecksKept) {
+    entries_.erase(std::min_element(
+        entries_.begin(), entries_.end(),
+        [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+  }
+  return decks;
+}
 
 absl::StatusOr<LoadedDecks> LoadDecks(db::Tx& tx, const std::vector<std::string>& codes) {
   return Load(tx, codes, nullptr);

@@ -134,7 +134,7 @@ absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
         ImportRow row;
         row.import_id = Uuid::Make(now);
-        Ingest ingest(tx, now, request.source_name(), row.import_id);
+        Ingest ingest(tx, now, request.source_name(), row.import_id, decks_);
         if (!records.samples.empty()) RETURN_IF_ERROR(ingest.AddSamples(records.samples));
         if (!records.events.empty()) RETURN_IF_ERROR(ingest.AddEvents(records.events));
         if (!records.calls.empty()) {

@@ -24,8 +24,9 @@ using ImportResult = broadbill::common::v1::ImportResult;
 
 class FileImports {
  public:
-  FileImports(std::shared_ptr<db::Pool> pool, const Clock& clock)
-      : pool_(std::move(pool)), clock_(clock) {}
+  // `decks`: what is loaded already, shared.
+  FileImports(std::shared_ptr<db::Pool> pool, const Clock& clock, DeckCache* decks = nullptr)
+      : pool_(std::move(pool)), clock_(clock), decks_(decks) {}
 
   absl::StatusOr<ImportResult> ImportUsage(const rpc::Context&, const pb::ImportUsageRequest&);
   absl::StatusOr<ImportResult> ImportCalls(const rpc::Context&, const pb::ImportCallsRequest&);
@@ -46,6 +47,7 @@ class FileImports {
 
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;
+  DeckCache* const decks_;
 };
 
 }  // namespace broadbill::rating

@@ -145,12 +145,13 @@ DeckChange CompareDeck(const std::vector<DeckRateRow>& before, const Rates& afte
 absl::Status SaveDeck(db::Tx& tx, const pb::ImportDeckRequest& request, const DeckRow& deck,
                       const DeckChange& change, absl::Time now) {
   RETURN_IF_ERROR(
-      tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at, windows, time_zone) "
-              "VALUES ($1, $2, $3, 1, $4, $5, $6) ON CONFLICT (code) DO UPDATE SET "
-              "version = deck.version + 1, updated_at = $4, windows = $5, time_zone = $6",
+      tx.Exec("INSERT INTO deck (code, name, currency, version, updated_at, windows, time_zone, "
+              "supplier_deck) VALUES ($1, $2, $3, 1, $4, $5, $6, $7) ON CONFLICT (code) DO UPDATE "
+              "SET version = deck.version + 1, updated_at = $4, windows = $5, time_zone = $6, "
+              "supplier_deck = $7",
               request.deck_code(), request.name().empty() ? request.deck_code() : request.name(),
               request.currency_code().empty() ? std::string("USD") : request.currency_code(), now,
-              deck.windows, deck.time_zone)
+              deck.windows, deck.time_zone, deck.supplier_deck)
           .status());
   std::vector<std::string> prefixes;
   std::vector<CivilDay> days;
@@ -213,7 +214,34 @@ absl::StatusOr<DeckRow> DeckAfter(db::Pool& pool, const pb::ImportDeckRequest& r
     out.windows = FormatWindows(windows);
   }
   if (!request.time_zone().empty()) out.time_zone = request.time_zone();
+  const std::string& supplier = request.supplier_deck_code();
+  if (supplier == request.deck_code() && !supplier.empty()) {
+    return InvalidField("supplier_deck_code", "must be another deck");
+  }
+  if (supplier == "-") {
+    out.supplier_deck.clear();
+  } else if (!supplier.empty()) {
+    ASSIGN_OR_RETURN(const std::vector<DeckRow> known,
+                     db::Select<DeckRow>(tx, "WHERE code = $1", supplier));
+    if (known.empty()) return InvalidField("supplier_deck_code", "is no deck");
+    out.supplier_deck = supplier;
+  }
   return out;
+}
+
+// Tells what becomes different of the deck's own row, `times` among it; true when anything does.
+bool TellDeck(const DeckRow& was, const DeckRow& is, bool& times, ImportResult& result) {
+  times = was.windows != is.windows || was.time_zone != is.time_zone;
+  if (times) {
+    result.add_differences(absl::StrCat("windows: ", was.windows, " ", was.time_zone, " → ",
+                                        is.windows, " ", is.time_zone));
+  }
+  const bool supplier = was.supplier_deck != is.supplier_deck;
+  if (supplier) {
+    result.add_differences(
+        absl::StrCat("supplier's deck: ", was.supplier_deck, " → ", is.supplier_deck));
+  }
+  return times || supplier;
 }
 
 }  // namespace
@@ -255,19 +283,16 @@ absl::StatusOr<ImportResult> RatingApp::ImportDeck(const rpc::Context& context,
                          db::Select<DeckRateRow>(tx, "WHERE deck = $1", request.deck_code()));
         const DeckChange change =
             CompareDeck(before, Merge(before, rates, request.replace(), valid_from));
-        const bool times = !deck.empty() && (deck.front().windows != planned.windows ||
-                                             deck.front().time_zone != planned.time_zone);
-        if (times) {
-          result.add_differences(absl::StrCat("windows: ", deck.front().windows, " ",
-                                              deck.front().time_zone, " → ", planned.windows, " ",
-                                              planned.time_zone));
-        }
-        if (deck.empty() || times || !change.empty()) {
+        bool times = false;
+        const bool own = deck.empty() || TellDeck(deck.front(), planned, times, result);
+        if (own || !change.empty()) {
           RETURN_IF_ERROR(SaveDeck(tx, request, planned, change, clock_.Now()));
           // Calls that waited for a rate get another try.
-          Ingest ingest(tx, clock_.Now(), "retry");
+          Ingest ingest(tx, clock_.Now(), "retry", std::nullopt, &decks_);
           RETURN_IF_ERROR(ingest.Retry({"NO_RATE", "NO_DECK"}, {}));
-          RETURN_IF_ERROR(RerateTouched(tx, request.deck_code(), change, times, result));
+          if (times || !change.empty()) {
+            RETURN_IF_ERROR(RerateTouched(tx, request.deck_code(), change, times, result));
+          }
         }
         int64_t applied = 0;
         for (const DeckRateRow& row : change.written) {

@@ -7,38 +7,10 @@
 #include "libs/calendar/time_zone.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
-#include "services/rating/app/live_usage.h"
+#include "services/rating/app/call_ingest.h"
 #include "services/rating/app/stored_record.h"
-#include "services/rating/domain/number.h"
 
 namespace broadbill::rating {
-namespace {
-
-const DialPlan& PlanOf(const std::string& country) {
-  const DialPlan* plan = FindDialPlan(country.empty() ? "US" : country);
-  return plan != nullptr ? *plan : *FindDialPlan("US");
-}
-
-// Destination group of calls that cost nothing.
-std::string FreeDestination(CallOutcome outcome) {
-  switch (outcome) {
-    case CallOutcome::kInbound:
-      return "Inbound";
-    case CallOutcome::kEmergency:
-      return "Emergency";
-    case CallOutcome::kTollFree:
-      return "Toll-free";
-    default:
-      return "On-net";
-  }
-}
-
-std::string E164OrRaw(const std::string& number, const DialPlan& plan) {
-  return ToE164(number, plan).value_or(number);
-}
-
-}  // namespace
-
 void Ingest::Wait(int16_t kind, const std::string& key, const std::string& reason,
                   const std::string& message, const std::string& subject, absl::Time at,
                   int64_t line, std::optional<Uuid> item_id, const std::string& raw) {
@@ -160,98 +132,17 @@ const SubjectRow* Ingest::Owner(const Subjects& subjects, const std::string& val
   return nullptr;
 }
 
-absl::StatusOr<const LoadedDecks*> Ingest::Decks(const std::vector<std::string>& codes) {
-  LoadedDecks& decks = decks_[codes];
-  if (decks.index == nullptr) {
-    ASSIGN_OR_RETURN(decks, LoadDecks(tx_, codes));
-  }
-  return &decks;
-}
-
-absl::Status Ingest::Rate(const CallRecord& record, const Subjects& subjects,
-                          const std::string& country, std::vector<CallRow>& rated) {
-  const DialPlan& file_plan = PlanOf(country);
-  const std::string calling = E164OrRaw(record.calling, file_plan);
-  const std::string called = E164OrRaw(record.called, file_plan);
-  const SubjectRow* owner = Owner(subjects, calling, record.answered);
-  if (owner == nullptr && !record.account_code.empty()) {
-    owner = Owner(subjects, record.account_code, record.answered);
-  }
-  const SubjectRow* callee = Owner(subjects, called, record.answered);
-  const bool inbound = owner == nullptr && callee != nullptr;
-  if (inbound) owner = callee;
-  const std::string raw = Pack(record, country);
-  const auto wait = [&](const std::string& reason, const std::string& message) {
-    Wait(kWaitingCall, record.key, reason, message, record.calling, record.answered, record.line,
-         owner == nullptr ? std::nullopt : std::optional<Uuid>(owner->item_id), raw);
-    return absl::OkStatus();
-  };
-  if (owner == nullptr) {
-    return wait(kUnknownSubject,
-                "neither '" + record.calling + "' nor '" + record.called + "' is a line of ours");
-  }
-  const ItemTermsRow* terms = Terms(owner->item_id, record.answered);
-  if (terms == nullptr) return wait(kUnknownSubject, "the line's terms are not known yet");
-  CallRow row;
-  row.call_key = Hash(record.key);
-  row.call_id = Uuid::Make(now_);
-  row.account_id = owner->account_id;
-  row.item_id = owner->item_id;
-  row.inbound = inbound;
-  row.calling = calling;
-  row.called = called;
-  row.answered_at = record.answered;
-  row.seconds = record.seconds;
-  row.currency = terms->currency;
-  row.import_id = import_id_;
-  const DialPlan& plan = PlanOf(terms->country);
-  CallFacts facts{record.called, record.answered, record.seconds, inbound, callee != nullptr};
-  CallTerms rates{&plan, zones_.at(terms->time_zone), nullptr, nullptr};
-  const bool asks_decks = FreeOf(facts, plan) == CallOutcome::kRated;
-  const LoadedDecks* decks = nullptr;
-  if (asks_decks) {
-    if (terms->decks.empty()) return wait("NO_DECK", "the plan names no deck");
-    ASSIGN_OR_RETURN(decks, Decks(terms->decks));
-    rates.decks = decks->index.get();
-  }
-  const CallPrice price = RateCall(facts, rates, {});
-  switch (price.outcome) {
-    case CallOutcome::kNoNumber:
-      return wait("BAD_NUMBER", "'" + record.called + "' cannot be dialled from " + plan.country);
-    case CallOutcome::kNoRate:
-      return wait("NO_RATE", "no rate for " + std::string(price.called.text()) + " on " +
-                                 FormatDate(DateIn(record.answered, rates.zone)));
-    case CallOutcome::kRated:
-      row.deck = decks->rows[price.deck].code;
-      row.destination = price.rate->destination;
-      row.prefix = price.rate->prefix;
-      row.called = std::string(price.called.text());
-      row.billed_seconds = price.billed_seconds;
-      row.cost_micros = price.cost_micros;
-      break;
-    default:
-      row.destination = FreeDestination(price.outcome);
-  }
-  rated.push_back(std::move(row));
-  return absl::OkStatus();
-}
-
 absl::Status Ingest::AddCalls(const std::vector<CallRecord>& records, const std::string& country) {
-  std::vector<std::string> values;
-  const DialPlan& plan = PlanOf(country);
-  for (const CallRecord& record : records) {
-    values.push_back(E164OrRaw(record.calling, plan));
-    values.push_back(E164OrRaw(record.called, plan));
-    if (!record.account_code.empty()) values.push_back(record.account_code);
+  DeckCache own;
+  CallIngest calls(tx_, now_, decks_ != nullptr ? *decks_ : own, import_id_);
+  RETURN_IF_ERROR(calls.Add(records, country));
+  counts_.applied += calls.applied();
+  counts_.duplicates += calls.duplicates();
+  for (const WaitingCall& call : calls.waiting()) {
+    const CallRecord& record = records[call.record];
+    Wait(kWaitingCall, record.key, call.reason, call.message, record.calling, record.answered,
+         record.line, call.item_id, Pack(record, country));
   }
-  ASSIGN_OR_RETURN(const Subjects subjects, LoadSubjects({kDid, kTrunk}, values));
-  std::vector<CallRow> rated;
-  for (const CallRecord& record : records) {
-    RETURN_IF_ERROR(Rate(record, subjects, country, rated));
-  }
-  ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rated));
-  counts_.applied += kept;
-  counts_.duplicates += static_cast<int64_t>(rated.size()) - kept;
   return Flush();
 }
 

@@ -37,10 +37,15 @@ absl::Status LockSubjects(db::Tx& tx);
 
 class Ingest {
  public:
-  // `import_id`: the file that the records come with.
+  // `import_id`: the file that the records come with. `decks`: what is loaded already; none: calls
+  // load theirs.
   Ingest(db::Tx& tx, absl::Time now, std::string source_name,
-         std::optional<Uuid> import_id = std::nullopt)
-      : tx_(tx), now_(now), source_name_(std::move(source_name)), import_id_(import_id) {}
+         std::optional<Uuid> import_id = std::nullopt, DeckCache* decks = nullptr)
+      : tx_(tx),
+        now_(now),
+        source_name_(std::move(source_name)),
+        import_id_(import_id),
+        decks_(decks) {}
 
   absl::Status AddSamples(const std::vector<RadiusRecord>& records);
   absl::Status AddEvents(const std::vector<UsageEventRecord>& records);
@@ -67,9 +72,6 @@ class Ingest {
   // Those whose id nobody had, or that waited themselves; the others are counted.
   absl::StatusOr<std::vector<const UsageEventRecord*>> NewEvents(
       const std::vector<UsageEventRecord>& records);
-  absl::StatusOr<const LoadedDecks*> Decks(const std::vector<std::string>& codes);
-  absl::Status Rate(const CallRecord& record, const Subjects& subjects, const std::string& country,
-                    std::vector<CallRow>& rated);
   void Wait(int16_t kind, const std::string& key, const std::string& reason,
             const std::string& message, const std::string& subject, absl::Time at, int64_t line,
             std::optional<Uuid> item_id, const std::string& raw);
@@ -85,13 +87,13 @@ class Ingest {
   const absl::Time now_;
   const std::string source_name_;
   std::optional<Uuid> import_id_;
+  DeckCache* const decks_;
   std::map<std::string, WaitingRow> again_;  // what is tried again, by what its key is now
   IngestCounts counts_;
   std::vector<WaitingRow> waiting_;
   bool looked_again_ = false;
   std::multimap<Uuid, ItemTermsRow> terms_;
   std::map<std::string, absl::TimeZone> zones_;
-  std::map<std::vector<std::string>, LoadedDecks> decks_;
 };
 
 }  // namespace broadbill::rating

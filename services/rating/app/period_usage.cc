@@ -9,7 +9,7 @@
 #include "libs/convert/convert.h"
 #include "libs/money/money.h"
 #include "libs/status/macros.h"
-#include "services/rating/app/decks.h"
+#include "services/rating/app/period_calls.h"
 #include "services/rating/app/rating_app.h"
 #include "services/rating/app/settlement.h"
 #include "services/rating/app/terms.h"
@@ -235,83 +235,16 @@ absl::Status SettleAll(db::Tx& tx, const std::vector<Query>& queries, const Usag
   return settlement.Settle();
 }
 
-// Calls of one destination group.
-struct Group {
-  int64_t calls = 0, seconds = 0, bundle_seconds = 0, micros = 0;
-};
-
-// Calls whose terms have bundles are priced with the decks as they are: bundles are drawn in order
-// of answer time over the whole period, so a late call can change what others draw.
-absl::Status PriceWithBundles(db::Tx& tx, const pb::PeriodUsageQuery& in, const std::string& field,
-                              const Query& query, const std::vector<const CallRow*>& calls,
-                              std::map<const CallRow*, Group>& prices) {
-  ASSIGN_OR_RETURN(std::vector<Bundle> bundles,
-                   ReadBundles(in.voice().bundles(), field + "voice.bundles"));
-  std::set<std::string> codes;
-  std::set<std::string> prefixes;
-  for (const CallRow* call : calls) {
-    if (call->deck.empty()) continue;
-    codes.insert(call->deck);
-    prefixes.insert(call->prefix);
-  }
-  if (codes.empty() || bundles.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const LoadedDecks decks,
-                   LoadDecks(tx, {in.voice().deck_codes().begin(), in.voice().deck_codes().end()},
-                             {prefixes.begin(), prefixes.end()}));
-  std::vector<const CallRow*> rated;
-  std::vector<std::string> numbers;  // SharedCall points into it
-  for (const CallRow* call : calls) {
-    if (!call->deck.empty()) rated.push_back(call);
-  }
-  for (const CallRow* call : rated) numbers.push_back("+" + call->called);
-  std::vector<SharedCall> shared;
-  for (size_t i = 0; i < rated.size(); ++i) {
-    shared.push_back({rated[i]->call_key.data,
-                      {numbers[i], rated[i]->answered_at, rated[i]->seconds},
-                      {FindDialPlan("US"), query.zone, decks.index.get(), nullptr}});
-  }
-  const std::vector<CallPrice> made = RateCalls(shared, bundles);
-  for (size_t i = 0; i < rated.size(); ++i) {
-    // A rate that is gone leaves the call as it was rated.
-    if (made[i].outcome != CallOutcome::kRated) continue;
-    prices[rated[i]] = {1, made[i].billed_seconds, made[i].bundle_seconds, made[i].cost_micros};
-  }
-  return absl::OkStatus();
-}
-
-absl::Status AnswerVoice(db::Tx& tx, const pb::PeriodUsageQuery& in, const std::string& field,
-                         const Query& query, const Usage& usage, pb::PeriodUsage& out) {
-  std::vector<const CallRow*> calls;
+// The calls that a query asks for.
+PeriodCalls CallsOf(const pb::PeriodUsageQuery& in, const std::string& field, const Query& query,
+                    const Usage& usage, pb::PeriodUsage& answer) {
+  PeriodCalls out{&in, field, query.zone, {}, &answer};
   const auto [begin, end] = usage.calls.equal_range(query.item_id);
   for (auto it = begin; it != end; ++it) {
     const CallRow& call = it->second;
-    if (call.answered_at >= query.start && call.answered_at < query.end) calls.push_back(&call);
+    if (call.answered_at >= query.start && call.answered_at < query.end) out.calls.push_back(&call);
   }
-  std::map<const CallRow*, Group> prices;
-  if (in.voice().bundles_size() > 0) {
-    RETURN_IF_ERROR(PriceWithBundles(tx, in, field, query, calls, prices));
-  }
-  std::map<std::string, Group> groups;
-  for (const CallRow* call : calls) {
-    const auto priced = prices.find(call);
-    const Group one = priced != prices.end() ? priced->second
-                                             : Group{1, call->billed_seconds, 0, call->cost_micros};
-    Group& group = groups[call->destination];
-    group.calls += one.calls;
-    group.seconds += one.seconds;
-    group.bundle_seconds += one.bundle_seconds;
-    group.micros += one.micros;
-  }
-  out.set_revision(out.revision() + static_cast<int64_t>(calls.size()));
-  for (const auto& [destination, group] : groups) {
-    pb::VoiceGroup* voice = out.add_voice_groups();
-    voice->set_destination(destination);
-    voice->set_calls(group.calls);
-    voice->set_billed_seconds(group.seconds);
-    voice->set_bundle_seconds(group.bundle_seconds);
-    *voice->mutable_amount() = FromMicros(group.micros);
-  }
-  return absl::OkStatus();
+  return out;
 }
 
 }  // namespace
@@ -333,6 +266,7 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
   }
   ASSIGN_OR_RETURN(const Usage usage, Load(tx, queries));
   RETURN_IF_ERROR(SettleAll(tx, queries, usage, settlement));
+  std::vector<PeriodCalls> calls;
   for (int i = 0; i < request.queries_size(); ++i) {
     const pb::PeriodUsageQuery& in = request.queries(i);
     const Query& query = queries[static_cast<size_t>(i)];
@@ -342,12 +276,13 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
     *out->mutable_period() = in.period();
     const std::string field = absl::StrCat("queries[", i, "].");
     if (in.has_usage()) RETURN_IF_ERROR(AnswerData(in, query, settlement, *out));
-    if (in.has_voice()) RETURN_IF_ERROR(AnswerVoice(tx, in, field, query, usage, *out));
+    if (in.has_voice()) calls.push_back(CallsOf(in, field, query, usage, *out));
     const auto [begin, end] = usage.waiting.equal_range(query.item_id);
     out->set_unrated_count(std::count_if(begin, end, [&](const auto& entry) {
       return entry.second >= query.start && entry.second < query.end;
     }));
   }
+  RETURN_IF_ERROR(AnswerCalls(tx, calls));
   return response;
 }
 

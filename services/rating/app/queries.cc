@@ -58,6 +58,7 @@ absl::StatusOr<pb::ListDecksResponse> RatingApp::ListDecks(const rpc::Context&,
     *out->mutable_updated_at() = convert::ToProto(row.updated_at);
     out->set_windows(row.windows);
     out->set_time_zone(row.time_zone);
+    out->set_supplier_deck_code(row.supplier_deck);
   }
   return response;
 }

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "broadbill/common/v1/import_result.pb.h"
+#include "broadbill/rating/v1/call_margins.pb.h"
 #include "broadbill/rating/v1/calls.pb.h"
 #include "broadbill/rating/v1/period_usage.pb.h"
 #include "broadbill/rating/v1/simulate.pb.h"
@@ -14,6 +15,7 @@
 #include "libs/db/pool.h"
 #include "libs/feed/consumer.h"
 #include "libs/rpc/context.h"
+#include "services/rating/app/decks.h"
 
 namespace broadbill::rating {
 
@@ -47,6 +49,10 @@ class RatingApp {
   absl::StatusOr<pb::RerateCallsResponse> RerateCalls(const rpc::Context&,
                                                       const pb::RerateCallsRequest&);
 
+  // call_margins.cc
+  absl::StatusOr<pb::ListMarginsResponse> ListMargins(const rpc::Context&,
+                                                      const pb::ListMarginsRequest&);
+
   // period_usage.cc
   absl::StatusOr<pb::BatchGetPeriodUsageResponse> BatchGetPeriodUsage(
       const rpc::Context&, const pb::BatchGetPeriodUsageRequest&);
@@ -59,9 +65,13 @@ class RatingApp {
   // subjects.cc: accounts' feed.
   absl::Status OnAccountsEvents(db::Tx& tx, const std::vector<feed::Event>& events);
 
+  // What is loaded of decks, for all who rate in this process.
+  DeckCache& decks() { return decks_; }
+
  private:
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;
+  DeckCache decks_;
 };
 
 }  // namespace broadbill::rating

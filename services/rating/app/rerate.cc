@@ -9,6 +9,7 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/decks.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/stored_call.h"
 #include "services/rating/domain/number.h"
 
 namespace broadbill::rating {
@@ -57,10 +58,13 @@ class Rerater {
 
   bool InScope(const CallRow& call) const {
     if (scope_.prefixes.empty()) return true;
-    for (size_t size = 1; size <= call.called.size(); ++size) {
-      if (scope_.prefixes.count(call.called.substr(0, size)) > 0) return true;
-    }
-    return false;
+    const auto begins = [&](const std::string& number) {
+      for (size_t size = 1; size <= number.size(); ++size) {
+        if (scope_.prefixes.count(number.substr(0, size)) > 0) return true;
+      }
+      return false;
+    };
+    return begins(call.called) || (call.inbound && begins(call.calling));
   }
 
   const ItemTermsRow* TermsOf(const CallRow& call, absl::TimeZone& zone) {
@@ -86,11 +90,10 @@ class Rerater {
     if (decks.index == nullptr) {
       ASSIGN_OR_RETURN(decks, LoadDecks(tx_, terms->decks));
     }
-    const std::string number = "+" + call.called;
+    const StoredCall stored(call);
     const DialPlan* plan = FindDialPlan(terms->country);
     if (plan == nullptr) plan = FindDialPlan("US");
-    const CallPrice price = RateCall({number, call.answered_at, call.seconds},
-                                     {plan, zone, decks.index.get(), nullptr}, {});
+    const CallPrice price = RateCall(stored.facts(), {plan, zone, decks.index.get(), nullptr}, {});
     if (price.outcome != CallOutcome::kRated) {
       ++out_.without_rate;
       return absl::OkStatus();

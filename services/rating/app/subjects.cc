@@ -142,7 +142,7 @@ absl::Status RatingApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Eve
   ASSIGN_OR_RETURN(const db::Result some, tx.Exec("SELECT 1 FROM waiting LIMIT 1"));
   if (some.empty() || values.empty()) return absl::OkStatus();
   // Records that waited for these subjects get another try at once.
-  Ingest ingest(tx, clock_.Now(), "retry");
+  Ingest ingest(tx, clock_.Now(), "retry", std::nullopt, &decks_);
   return ingest.Retry({"UNKNOWN_SUBJECT"}, values);
 }
 

@@ -81,7 +81,7 @@ int64_t Billed(const CallSegments& segments) {
 // The supplier bills the call whatever the customer pays.
 void AddSupplier(const CallFacts& call, const CallTerms& terms, CallPrice& out) {
   if (terms.supplier == nullptr) return;
-  const auto match = terms.supplier->FindAt(out.called.key(), call.answered, terms.zone);
+  const auto match = terms.supplier->FindAt(out.asked.key(), call.answered, terms.zone);
   if (!match.found) return;
   CallSegments segments;
   terms.supplier->Walk(match, call.answered, call.seconds, terms.zone, segments);
@@ -97,7 +97,14 @@ CallOutcome RuleOf(const CallFacts& call, const CallTerms& terms, CallPrice& out
   if (call.number != nullptr) out.called = *call.number;
   if (!number) out.called.size = 0;
   if (call.seconds <= 0) return CallOutcome::kNotBillable;
-  if (call.inbound) return CallOutcome::kInbound;
+  out.asked = out.called;
+  if (call.inbound) {
+    if (!number || !IsTollFree(out.called.text())) return CallOutcome::kInbound;
+    if (call.calling.empty() || !Normalise(call.calling, *terms.plan, out.asked)) {
+      out.asked = out.called;
+    }
+    return CallOutcome::kRated;
+  }
   if (call.called.size() <= 4 && IsEmergency(call.called, *terms.plan)) {
     return CallOutcome::kEmergency;
   }
@@ -142,7 +149,7 @@ void PriceMatch(const CallFacts& call, const CallTerms& terms, const DeckIndex::
   if (!CostOf(out.segments, 0, out.charged_sixtieths)) return;
   out.outcome = CallOutcome::kRated;
   AddSupplier(call, terms, out);
-  const Drawn drawn = Draw(bundles, out.called.text(), call.seconds, row);
+  const Drawn drawn = Draw(bundles, out.asked.text(), call.seconds, row);
   out.bundle_seconds = drawn.seconds;
   if (drawn.covered) {
     out.charged_sixtieths = 0;
@@ -167,7 +174,7 @@ CallPrice RateCall(const CallFacts& call, const CallTerms& terms, std::span<Bund
   out.seconds = std::max<int64_t>(0, call.seconds);
   out.outcome = RuleOf(call, terms, out);
   if (out.outcome != CallOutcome::kRated) return out;
-  const auto match = terms.decks->FindAt(out.called.key(), call.answered, terms.zone);
+  const auto match = terms.decks->FindAt(out.asked.key(), call.answered, terms.zone);
   PriceMatch(call, terms, match, bundles, out);
   return out;
 }
@@ -201,8 +208,10 @@ void RateMany(std::span<const CallJob> jobs, std::span<CallPrice> prices) {
       Reset(facts, out);
       out.outcome = RuleOf(facts, terms, out);
       if (out.outcome != CallOutcome::kRated) continue;
-      PriceMatch(facts, terms, terms.decks->MatchAt(places[i], facts.answered, terms.zone),
-                 some[i].bundles, out);
+      const auto match = facts.inbound
+                             ? terms.decks->FindAt(out.asked.key(), facts.answered, terms.zone)
+                             : terms.decks->MatchAt(places[i], facts.answered, terms.zone);
+      PriceMatch(facts, terms, match, some[i].bundles, out);
     }
   }
 }
@@ -248,17 +257,46 @@ std::string CallPrice::Derivation() const {
   return out + ")";
 }
 
-std::vector<CallPrice> RateCalls(const std::vector<SharedCall>& calls,
-                                 std::vector<Bundle>& bundles) {
-  SortBundles(bundles);
+namespace {
+
+// The places of calls in order of answer time, then of key.
+std::vector<size_t> InAnswerOrder(const std::vector<SharedCall>& calls) {
   std::vector<size_t> order(calls.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return std::tie(calls[a].facts.answered, calls[a].key) <
            std::tie(calls[b].facts.answered, calls[b].key);
   });
+  return order;
+}
+
+}  // namespace
+
+std::vector<CallPrice> RateCalls(const std::vector<SharedCall>& calls,
+                                 std::vector<Bundle>& bundles) {
+  SortBundles(bundles);
   std::vector<CallPrice> out(calls.size());
-  for (const size_t i : order) out[i] = RateCall(calls[i].facts, calls[i].terms, bundles);
+  for (const size_t i : InAnswerOrder(calls)) {
+    out[i] = RateCall(calls[i].facts, calls[i].terms, bundles);
+  }
+  return out;
+}
+
+std::vector<CallPrice> RateCalls(const std::vector<SharedCall>& calls,
+                                 std::vector<LineBundles>& lines, std::vector<int64_t>& stocks) {
+  std::vector<CallPrice> out(calls.size());
+  for (const size_t i : InAnswerOrder(calls)) {
+    LineBundles& line = lines[calls[i].line];
+    for (size_t b = 0; b < line.bundles.size(); ++b) {
+      if (line.stocks[b] < 0) continue;
+      line.bundles[b].left_seconds = stocks[static_cast<size_t>(line.stocks[b])];
+    }
+    out[i] = RateCall(calls[i].facts, calls[i].terms, line.bundles);
+    for (size_t b = 0; b < line.bundles.size(); ++b) {
+      if (line.stocks[b] < 0) continue;
+      stocks[static_cast<size_t>(line.stocks[b])] = line.bundles[b].left_seconds;
+    }
+  }
   return out;
 }
 

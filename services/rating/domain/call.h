@@ -33,7 +33,7 @@ enum class CallOutcome {
   kEmergency,    // never charged, never blocked
   kOnNet,        // both ends are ours
   kTollFree,     // the called party pays
-  kInbound,      // received by our line
+  kInbound,      // received by our line, and its number is not toll-free
   kNoNumber,     // waits: no number that can be dialled from the line's country
   kNoRate,       // waits: no deck has a rate; never 0
 };
@@ -53,12 +53,15 @@ struct CallFacts {
   bool inbound = false;
   bool on_net = false;           // the called number is a line of ours at that time
   const E164* number = nullptr;  // `called` as Normalise found it; nullptr: not done yet
+  // Calls to toll-free numbers of our lines are rated by where they come from; hidden: by `called`.
+  std::string_view calling = {};
 };
 
 // The price of a call.
 struct CallPrice {
   CallOutcome outcome = CallOutcome::kNotBillable;
   E164 called;
+  E164 asked;  // the number that decks and bundles are asked for: the called one, as a rule
   const DeckRate* rate = nullptr;  // of the call's start
   size_t deck = 0;                 // its place among the decks
   CallSegments segments;           // the whole call, whole increments
@@ -97,9 +100,19 @@ struct SharedCall {
   std::string key;
   CallFacts facts;
   CallTerms terms;
+  size_t line = 0;
 };
 std::vector<CallPrice> RateCalls(const std::vector<SharedCall>& calls,
                                  std::vector<Bundle>& bundles);
+
+// The same for lines with bundles of their own and shared ones.
+struct LineBundles {
+  std::vector<Bundle> bundles;  // in drawing order
+  std::vector<int> stocks;      // of each: the stock that it draws from; −1: its own seconds
+};
+// `stocks`: seconds. What calls draw together never exceeds what is there.
+std::vector<CallPrice> RateCalls(const std::vector<SharedCall>& calls,
+                                 std::vector<LineBundles>& lines, std::vector<int64_t>& stocks);
 
 // How long a call may last on `balance_micros`: at most `seconds`, whole increments paid in
 // advance; 0 when the connect fee does not fit. Rates of 0 need no balance.

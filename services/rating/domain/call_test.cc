@@ -262,6 +262,40 @@ TEST_CASE("shared bundles depend on the set of calls, not on the order they came
   }
 }
 
+TEST_CASE(
+    "lines that share a stock never draw more than it holds, in answer order over all of them") {
+  Line line({{"d", {Rate("1", 60000, 60, 60)}, {}, std::nullopt}});
+  uint32_t seed = 7;
+  const auto random = [&](uint32_t below) {
+    return (seed = seed * 1664525 + 1013904223) / 7 % below;
+  };
+  for (int round = 0; round < 200; ++round) {
+    std::vector<SharedCall> calls;
+    for (int i = 0; i < 12; ++i) {
+      const auto answered = At("2024-03-06 12:00:00") + absl::Seconds(random(600));
+      calls.push_back(
+          {std::to_string(i), {"16125550142", answered, 1 + random(200)}, line.terms, random(3)});
+    }
+    const int64_t stock = random(900);
+    // The third line has minutes of its own that draw first.
+    std::vector<LineBundles> lines(3);
+    for (LineBundles& one : lines) {
+      one.bundles = {{"shared", 1, absl::InfiniteFuture(), 0, static_cast<int32_t>(random(2)) * 7}};
+      one.stocks = {0};
+    }
+    lines[2].bundles.insert(lines[2].bundles.begin(), {"own", 0, absl::InfiniteFuture(), 100, 0});
+    lines[2].stocks.insert(lines[2].stocks.begin(), -1);
+    std::vector<int64_t> left = {stock};
+    const std::vector<CallPrice> prices = RateCalls(calls, lines, left);
+    int64_t drawn = 0;
+    for (const CallPrice& price : prices) drawn += price.bundle_seconds;
+    const int64_t own = 100 - lines[2].bundles[0].left_seconds;
+    CHECK(left[0] >= 0);
+    CHECK(drawn - own == stock - left[0]);
+    CHECK(lines[2].bundles[0].left_seconds >= 0);
+  }
+}
+
 TEST_CASE("calls that decks do not rate") {
   Line line({{"d", {Rate("1", 60000)}, {}, std::nullopt}});
   const absl::Time at = At("2024-03-06 12:00:00");
@@ -281,6 +315,31 @@ TEST_CASE("calls that decks do not rate") {
   CHECK(price.cost_micros == 0);
   CHECK(price.has_supplier_cost);
   CHECK(price.supplier_micros == 9900);
+}
+
+TEST_CASE("who owns a toll-free number pays for the calls to it, by where they come from") {
+  Line line({{"d",
+              {Rate("1", 30000, 6, 6), Rate("1612", 10000, 6, 6), Rate("1800", 50000, 6, 6)},
+              {},
+              std::nullopt}});
+  CallFacts call{"18005550142", At("2024-03-06 12:00:00"), 60, true, true};
+  call.calling = "16125550100";
+  const CallPrice price = RateCall(call, line.terms, {});
+  CHECK(price.outcome == CallOutcome::kRated);
+  CHECK(price.cost_micros == 10000);
+  CHECK(price.called.text() == "18005550142");
+  call.calling = "(202) 555-0100";
+  CHECK(RateCall(call, line.terms, {}).cost_micros == 30000);
+  // A hidden caller: by the toll-free number.
+  call.calling = "anonymous";
+  CHECK(RateCall(call, line.terms, {}).cost_micros == 50000);
+  const CallJob job{call, &line.terms, {}};
+  CallPrice many;
+  RateMany({&job, 1}, {&many, 1});
+  CHECK(many.cost_micros == 50000);
+  // Other calls that come in cost nothing.
+  call.called = "16125550142";
+  CHECK(RateCall(call, line.terms, {}).outcome == CallOutcome::kInbound);
 }
 
 TEST_CASE("how long a balance lasts") {

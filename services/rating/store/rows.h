@@ -122,13 +122,15 @@ struct DeckRow {
   int64_t version = 0;
   absl::Time updated_at;
   std::string windows, time_zone;
+  std::string supplier_deck;
   static constexpr char kTable[] = "deck";
   static constexpr auto Columns() {
     return std::make_tuple(
         db::Col("code", &DeckRow::code), db::Col("name", &DeckRow::name),
         db::Col("currency", &DeckRow::currency), db::Col("version", &DeckRow::version),
         db::Col("updated_at", &DeckRow::updated_at), db::Col("windows", &DeckRow::windows),
-        db::Col("time_zone", &DeckRow::time_zone));
+        db::Col("time_zone", &DeckRow::time_zone),
+        db::Col("supplier_deck", &DeckRow::supplier_deck));
   }
 };
 
@@ -323,6 +325,62 @@ struct TopUpRow {
         db::Col("units", &R::units), db::Col("unit_name", &R::unit_name),
         db::Col("bytes", &R::bytes), db::Col("price", &R::price), db::Col("currency", &R::currency),
         db::Col("automatic", &R::automatic), db::Col("bought_by", &R::bought_by));
+  }
+};
+
+// Limits of an account's calls; the nil account: of all without a row.
+struct CallLimitRow {
+  Uuid account_id;
+  std::optional<int64_t> hour_micros, day_micros, hour_calls;
+  bool international_only = false;
+  static constexpr char kTable[] = "call_limit";
+  static constexpr auto Columns() {
+    return std::make_tuple(db::Col("account_id", &CallLimitRow::account_id),
+                           db::Col("hour_micros", &CallLimitRow::hour_micros),
+                           db::Col("day_micros", &CallLimitRow::day_micros),
+                           db::Col("hour_calls", &CallLimitRow::hour_calls),
+                           db::Col("international_only", &CallLimitRow::international_only));
+  }
+};
+
+struct CallTouchedRow {
+  Uuid touch_id, account_id;
+  absl::Time first_at, last_at;
+  static constexpr char kTable[] = "call_touched";
+  static constexpr auto Columns() {
+    return std::make_tuple(db::Col("touch_id", &CallTouchedRow::touch_id),
+                           db::Col("account_id", &CallTouchedRow::account_id),
+                           db::Col("first_at", &CallTouchedRow::first_at),
+                           db::Col("last_at", &CallTouchedRow::last_at));
+  }
+};
+
+struct CallAlarmRow {
+  Uuid account_id;
+  int16_t kind = 0;
+  absl::Time window_start;
+  Uuid alarm_id;
+  absl::Time window_end, exceeded_at;
+  int64_t calls = 0, micros = 0, limit_value = 0;
+  std::string currency;
+  absl::Time raised_at;
+  std::optional<absl::Time> acknowledged_at;
+  std::string acknowledged_by, note;
+  static constexpr char kTable[] = "call_alarm";
+  static constexpr auto Columns() {
+    return std::make_tuple(
+        db::Col("account_id", &CallAlarmRow::account_id), db::Col("kind", &CallAlarmRow::kind),
+        db::Col("window_start", &CallAlarmRow::window_start),
+        db::Col("alarm_id", &CallAlarmRow::alarm_id),
+        db::Col("window_end", &CallAlarmRow::window_end),
+        db::Col("exceeded_at", &CallAlarmRow::exceeded_at), db::Col("calls", &CallAlarmRow::calls),
+        db::Col("micros", &CallAlarmRow::micros),
+        db::Col("limit_value", &CallAlarmRow::limit_value),
+        db::Col("currency", &CallAlarmRow::currency),
+        db::Col("raised_at", &CallAlarmRow::raised_at),
+        db::Col("acknowledged_at", &CallAlarmRow::acknowledged_at),
+        db::Col("acknowledged_by", &CallAlarmRow::acknowledged_by),
+        db::Col("note", &CallAlarmRow::note));
   }
 };
 

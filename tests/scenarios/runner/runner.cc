@@ -35,6 +35,7 @@
 #include "tests/scenarios/runner/reports.h"
 #include "tests/scenarios/runner/selling.h"
 #include "tests/scenarios/runner/usage_plan.h"
+#include "tests/scenarios/runner/voice.h"
 #include "tests/scenarios/runner/world.h"
 
 namespace broadbill::scenarios {
@@ -154,7 +155,9 @@ class Scenario {
         {"withdraw", &Scenario::Withdraw},
         {"give-back", &Scenario::GiveBack},
         {"buy", &Scenario::Buy},
-        {"release", &Scenario::Release}};
+        {"release", &Scenario::Release},
+        {"call-limits", &Scenario::CallLimits},
+        {"acknowledge", &Scenario::Acknowledge}};
     const auto found = kVerbs.find(verb);
     if (found == kVerbs.end()) {
       return InvalidArgumentError("SYNTAX", "unknown statement '" + verb + "'");
@@ -1030,6 +1033,9 @@ class Scenario {
 
   // ---- expectations
 
+  absl::Status CallLimits(Reader& r) { return SetCallLimits(world_, r); }
+  absl::Status Acknowledge(Reader& r) { return AcknowledgeAlarms(world_, r); }
+
   absl::Status Expect(Reader& r) {
     ASSIGN_OR_RETURN(const std::string what, r.Next("what is expected"));
     if (what == "line") return ExpectLine(r);
@@ -1062,6 +1068,12 @@ class Scenario {
     if (what == "waiting" || what == "import") {
       ASSIGN_OR_RETURN(const std::string found,
                        what == "waiting" ? ExpectWaiting(world_, r) : ExpectImport(world_, r));
+      if (!found.empty()) Report(line_ + 1, found);
+      return absl::OkStatus();
+    }
+    if (what == "alarms" || what == "margin") {
+      ASSIGN_OR_RETURN(const std::string found,
+                       what == "alarms" ? ExpectAlarms(world_, r) : ExpectMargin(world_, r));
       if (!found.empty()) Report(line_ + 1, found);
       return absl::OkStatus();
     }

@@ -28,7 +28,7 @@ absl::Status ReadTiers(Reader& r, common::UsagePrice::Model model, common::Usage
   return absl::OkStatus();
 }
 
-// bundle NAME MINUTES [in SECONDS] [to PREFIX]
+// bundle NAME MINUTES [in SECONDS] [to PREFIX] [shared]
 absl::Status ReadBundle(Reader& r, common::VoiceBundle* bundle) {
   ASSIGN_OR_RETURN(*bundle->mutable_name(), r.Next("the bundle's name"));
   ASSIGN_OR_RETURN(*bundle->mutable_minutes()->mutable_value(), r.Next("minutes"));
@@ -40,6 +40,7 @@ absl::Status ReadBundle(Reader& r, common::VoiceBundle* bundle) {
     ASSIGN_OR_RETURN(const std::string prefix, r.Next("a prefix"));
     bundle->add_prefixes(prefix);
   }
+  bundle->set_shared(r.Take("shared"));
   return absl::OkStatus();
 }
 
@@ -122,6 +123,10 @@ absl::StatusOr<bool> ReadUsageOption(const std::string& word, Reader& r, account
   if (word == "bundle") {
     common::VoiceBundle* bundle = plan->mutable_voice()->add_bundles();
     RETURN_IF_ERROR(ReadBundle(r, bundle));
+    return true;
+  }
+  if (word == "round-calls") {
+    plan->mutable_voice()->set_round_calls(true);
     return true;
   }
   if (word == "thresholds" || word == "cap" || word == "speed") {
