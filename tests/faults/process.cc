@@ -59,6 +59,7 @@ absl::Status Process::Start(const Options& options, Process& out) {
   fs::remove(endpoints, ec);
   std::vector<std::string> args = {options.program,    "serve",       "--data",  options.data_dir,
                                    "--gateway-listen", "127.0.0.1:0", "--clock", options.clock};
+  args.insert(args.end(), options.flags.begin(), options.flags.end());
   std::vector<std::string> environment = Environment(options);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);

@@ -21,6 +21,7 @@ class Process {
     std::string clock;     // the business day
     std::string fault_log;
     std::string fault_kill;  // "point:n", or ""
+    std::vector<std::string> flags;  // more of them
   };
 
   // Starts it and waits until it listens. A process that dies before (a kill point at its start) is

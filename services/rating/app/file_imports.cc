@@ -135,6 +135,7 @@ absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
         ImportRow row;
         row.import_id = Uuid::Make(now);
         Ingest ingest(tx, now, request.source_name(), row.import_id, decks_);
+        RETURN_IF_ERROR(ingest.AddRestarts(records.restarts));
         if (!records.samples.empty()) RETURN_IF_ERROR(ingest.AddSamples(records.samples));
         if (!records.events.empty()) RETURN_IF_ERROR(ingest.AddEvents(records.events));
         if (!records.calls.empty()) {

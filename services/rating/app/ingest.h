@@ -15,6 +15,7 @@
 #include "libs/calendar/clock.h"
 #include "libs/db/pool.h"
 #include "services/rating/app/decks.h"
+#include "services/rating/app/stored_record.h"
 #include "services/rating/domain/records.h"
 #include "services/rating/store/rows.h"
 
@@ -48,6 +49,9 @@ class Ingest {
         decks_(decks) {}
 
   absl::Status AddSamples(const std::vector<RadiusRecord>& records);
+  absl::Status AddRestarts(const std::vector<NasRestart>& restarts);
+  // Keeps them waiting: MALFORMED_PACKET.
+  absl::Status AddPackets(const std::vector<RawPacket>& packets);
   absl::Status AddEvents(const std::vector<UsageEventRecord>& records);
   absl::Status AddCalls(const std::vector<CallRecord>& records, const std::string& country);
   // Takes waiting records (of these reasons; none = all; of these subjects; none = all) and gives
@@ -75,6 +79,8 @@ class Ingest {
   void Wait(int16_t kind, const std::string& key, const std::string& reason,
             const std::string& message, const std::string& subject, absl::Time at, int64_t line,
             std::optional<Uuid> item_id, const std::string& raw);
+  // Reads packets that wait once more; readings of those that can be read are added to `samples`.
+  absl::Status RetryPackets(std::vector<RawPacket> packets, std::vector<RadiusRecord>& samples);
   absl::Status Flush();
   // Subjects that became known since they were looked for, by a transaction that could not see what
   // waits for them here.

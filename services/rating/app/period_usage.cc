@@ -11,6 +11,7 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/period_calls.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/restarts.h"
 #include "services/rating/app/settlement.h"
 #include "services/rating/app/terms.h"
 #include "services/rating/domain/usage.h"
@@ -50,6 +51,7 @@ absl::StatusOr<Query> ReadQuery(const pb::PeriodUsageQuery& in, const std::strin
 
 struct Usage {
   std::map<Uuid, std::map<std::string, std::vector<UsageSample>>> sessions;  // by item
+  Restarts restarts;
   std::multimap<Uuid, EventRow> events;
   std::multimap<Uuid, CallRow> calls;
   std::multimap<Uuid, absl::Time> waiting;
@@ -74,6 +76,9 @@ absl::StatusOr<Usage> Load(db::Tx& tx, const std::vector<Query>& queries) {
         {row.at, row.session_seconds, static_cast<uint64_t>(row.in_octets),
          static_cast<uint64_t>(row.out_octets), row.wide});
   }
+  std::vector<std::string> ids;
+  for (const SampleRow& row : samples) ids.push_back(row.session_id);
+  ASSIGN_OR_RETURN(out.restarts, Restarts::Load(tx, ids));
   ASSIGN_OR_RETURN(const std::vector<EventRow> events, EventsWithin(tx, keys, start, end));
   for (const EventRow& row : events) out.events.emplace(row.item_id, row);
   ASSIGN_OR_RETURN(const std::vector<CallRow> calls,
@@ -100,7 +105,7 @@ void Count(const Usage& usage, Stretch& stretch) {
   if (const auto item = usage.sessions.find(query.item_id); item != usage.sessions.end()) {
     for (const auto& [session, samples] : item->second) {
       revision += static_cast<int64_t>(samples.size());
-      for (const SessionGeneration& generation : Generations(samples)) {
+      for (const SessionGeneration& generation : Generations(samples, usage.restarts.Of(session))) {
         const std::vector<Octets> parts = SplitOctets(generation, stretches.boundaries);
         for (size_t i = 0; i < parts.size(); ++i) {
           octets[i].in += parts[i].in;

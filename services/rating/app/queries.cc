@@ -8,6 +8,7 @@
 #include "services/rating/app/decks.h"
 #include "services/rating/app/page.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/restarts.h"
 #include "services/rating/domain/usage.h"
 #include "services/rating/store/rows.h"
 #include "services/rating/store/usage_rows.h"
@@ -152,8 +153,11 @@ absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
                                         static_cast<uint64_t>(row.in_octets),
                                         static_cast<uint64_t>(row.out_octets), row.wide});
   }
+  std::vector<std::string> ids;
+  for (const auto& [session, samples] : sessions) ids.push_back(session);
+  ASSIGN_OR_RETURN(const Restarts restarts, Restarts::Load(tx, ids));
   for (const auto& [session, samples] : sessions) {
-    for (const SessionGeneration& generation : Generations(samples)) {
+    for (const SessionGeneration& generation : Generations(samples, restarts.Of(session))) {
       const std::vector<Octets> parts = SplitOctets(generation, bounds);
       for (size_t i = 0; i < parts.size(); ++i) {
         totals[i].in += parts[i].in;

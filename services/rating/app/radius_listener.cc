@@ -125,6 +125,7 @@ struct RadiusListener::Request {
   socklen_t peer_size = 0;
   const RadiusClient* client = nullptr;
   AccountingPacket packet;
+  std::string malformed;  // why it cannot be read, though its authenticator is right
 };
 
 RadiusListener::RadiusListener(int socket, int port, std::vector<RadiusClient> clients,
@@ -229,35 +230,49 @@ bool RadiusListener::Read(Request& request) const {
     return false;
   }
   auto parsed = ParseAccounting(packet, clock_.Now(), ToText(AddressOf(request.peer)));
-  if (!parsed.ok()) {
-    rpc::Log(rpc::LogLevel::kWarning, "radius",
-             {{"peer", ToText(AddressOf(request.peer))},
-              {"detail", std::string(parsed.status().message())}});
-    return false;
+  if (parsed.ok()) {
+    request.packet = *std::move(parsed);
+  } else {
+    request.malformed = std::string(parsed.status().message());
   }
-  request.packet = *std::move(parsed);
   return true;
 }
 
 absl::Status RadiusListener::Record(const std::vector<Request*>& requests) {
   std::vector<RadiusRecord> records;
+  std::vector<NasRestart> restarts;
+  std::vector<RawPacket> malformed;
   for (const Request* request : requests) {
-    if (request->packet.kind == AccountingKind::kReading) {
+    if (!request->malformed.empty()) {
+      malformed.push_back({std::string(*AccountingRequest(request->datagram)),
+                           ToText(AddressOf(request->peer)), clock_.Now(), request->malformed});
+    } else if (request->packet.kind == AccountingKind::kReading) {
       records.push_back(request->packet.record);
+    } else if (request->packet.kind == AccountingKind::kRestart) {
+      restarts.push_back(request->packet.restart);
     }
   }
-  if (records.empty()) return absl::OkStatus();
-  return db::RunTx(
-      *pool_, [&](db::Tx& tx) { return Ingest(tx, clock_.Now(), "radius").AddSamples(records); });
+  if (records.empty() && restarts.empty() && malformed.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& tx) -> absl::Status {
+    Ingest ingest(tx, clock_.Now(), "radius");
+    RETURN_IF_ERROR(ingest.AddRestarts(restarts));
+    RETURN_IF_ERROR(ingest.AddPackets(malformed));
+    return ingest.AddSamples(records);
+  }));
+  Count("malformed", malformed.size());
+  return absl::OkStatus();
 }
 
 void RadiusListener::Answer(const std::vector<Request*>& requests) {
-  constexpr char kHead[] = {5, 0, 0, 20};  // Accounting-Response without attributes
+  constexpr char kAccountingResponse = 5;
   for (const Request* request : requests) {
-    std::string response(kHead, sizeof(kHead));
-    response[1] = request->datagram[1];
-    response +=
-        Md5({response, std::string_view(request->datagram).substr(4, 16), request->client->secret});
+    const std::string_view datagram = request->datagram;
+    const std::string states = ProxyStates(*AccountingRequest(datagram));
+    const size_t size = kRadiusHeaderBytes + states.size();
+    std::string response = {kAccountingResponse, datagram[1], static_cast<char>(size >> 8),
+                            static_cast<char>(size & 255)};
+    response += Md5({response, datagram.substr(4, 16), states, request->client->secret});
+    response += states;
     // One that is lost is asked for again.
     sendto(socket_, response.data(), response.size(), 0,
            reinterpret_cast<const sockaddr*>(&request->peer), request->peer_size);
@@ -287,17 +302,25 @@ int RadiusListener::Step(absl::Duration wait) {
     Answer(good);
     return static_cast<int>(came.size());
   }
-  // A record that the database refuses must not hold up the others; while the database is away
-  // all of them go unanswered and come again.
   rpc::Log(rpc::LogLevel::kError, "radius", {{"detail", std::string(recorded.message())}});
+  // While the database is away all of them go unanswered and come again.
   const bool away = recorded.code() == absl::StatusCode::kUnavailable ||
                     recorded.code() == absl::StatusCode::kResourceExhausted;
-  for (Request* request : good) {
-    const bool kept = !away && good.size() > 1 && Record({request}).ok();
+  if (away || good.size() == 1) {
+    Count("not_recorded", good.size());
+  } else {
+    RecordEach(good);
+  }
+  return static_cast<int>(came.size());
+}
+
+// A record that the database refuses must not hold up the others.
+void RadiusListener::RecordEach(const std::vector<Request*>& requests) {
+  for (Request* request : requests) {
+    const bool kept = Record({request}).ok();
     if (kept) Answer({request});
     if (!kept) Count("not_recorded", 1);
   }
-  return static_cast<int>(came.size());
 }
 
 void RadiusListener::Run(rpc::Background& background) {

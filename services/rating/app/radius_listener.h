@@ -54,6 +54,7 @@ class RadiusListener {
   const RadiusClient* ClientOf(const std::array<unsigned char, 16>& address) const;
   bool Read(Request& request) const;
   absl::Status Record(const std::vector<Request*>& requests);
+  void RecordEach(const std::vector<Request*>& requests);
   void Answer(const std::vector<Request*>& requests);
   void Count(const char* result, size_t packets);
 

@@ -1,5 +1,9 @@
 #include "services/rating/app/radius_listener.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdio>
@@ -10,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/testing/test_database.h"
+#include "services/rating/app/ingest.h"
+#include "services/rating/app/restarts.h"
 #include "services/rating/migrations.h"
 #include "services/rating/store/rows.h"
 
@@ -118,6 +124,74 @@ TEST_CASE("A user that nobody has waits and is answered; an access server's rest
                        "s3cret", "-r 2 -t 2") == 0);
   CHECK(fixture.Number("SELECT count(*) FROM waiting WHERE subject = 'nobody'") == 1);
   CHECK(fixture.Number("SELECT count(*) FROM usage_sample") == 0);
+}
+
+TEST_CASE("Restarts of access servers are kept; a session id near them is another session") {
+  Fixture fixture;
+  const std::string restart =
+      "Acct-Status-Type = Accounting-On, NAS-IP-Address = 10.0.0.1, Acct-Session-Id = \"0\", "
+      "Event-Timestamp = 1775000003\n\n";
+  REQUIRE(fixture.Send(restart + restart, "s3cret", "-r 2 -t 2") == 0);
+  CHECK(fixture.Number("SELECT count(*) FROM access_server_restart WHERE nas = '10.0.0.1' AND "
+                       "at = to_timestamp(1775000003) AND NOT off") == 1);
+  auto tx = fixture.pool->Begin();
+  const auto restarts = Restarts::Load(*tx, {"10.0.0.1/S1", "10.0.0.10/S1", "S1"});
+  REQUIRE(restarts.ok());
+  CHECK(restarts->Of("10.0.0.1/a/S1").size() == 1);
+  CHECK(restarts->Of("10.0.0.10/S1").empty());
+}
+
+TEST_CASE("A signed packet that cannot be read waits as it came, once, and is answered") {
+  Fixture fixture;
+  // No session id; then no user. Sent again with another delay it is the same.
+  const std::string nameless =
+      "Acct-Status-Type = Stop, User-Name = \"user1\", Acct-Session-Time = 9, Acct-Delay-Time = ";
+  REQUIRE(fixture.Send(nameless + "0\n\n" + nameless + "7\n\n" +
+                           "Acct-Status-Type = Stop, Acct-Session-Id = \"S1\"\n\n",
+                       "s3cret", "-r 2 -t 2") == 0);
+  CHECK(fixture.Number("SELECT count(*) FROM waiting WHERE reason = 'MALFORMED_PACKET'") == 2);
+  CHECK(fixture.Number("SELECT count(*) FROM waiting WHERE message LIKE '%Acct-Session-Id%' AND "
+                       "position('user1'::bytea IN raw) > 0") == 1);
+  CHECK(fixture.metrics.Expose().find("result=\"malformed\"} 3") != std::string::npos);
+  // It stays there when it is tried again, and nothing of it is counted.
+  auto tx = fixture.pool->Begin();
+  Ingest ingest(*tx, kNow, "retry");
+  REQUIRE(ingest.Retry({}, {}).ok());
+  REQUIRE(tx->Commit().ok());
+  CHECK(ingest.counts().waiting == 2);
+  CHECK(fixture.Number("SELECT count(*) FROM usage_sample") == 0);
+}
+
+// Resident memory of this process.
+int64_t MemoryBytes() {
+  int64_t pages = 0;
+  int64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST_CASE("A flood while the database stands still takes no memory; afterwards all goes on") {
+  Fixture fixture;
+  const std::string packet = Packet("user1", 1, 600, 5, 7, "Stop");
+  REQUIRE(fixture.Send(packet, "s3cret", "-r 2 -t 2") == 0);
+  auto lock = fixture.pool->Begin();
+  REQUIRE(lock->Exec("LOCK TABLE usage_sample").ok());
+  CHECK(fixture.Send(Packet("user1", 2, 600, 5, 7, "Stop"), "s3cret", "-r 1 -t 1") != 0);
+  const int64_t before = MemoryBytes();
+  const int flood = socket(AF_INET, SOCK_DGRAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(fixture.listener->port()));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const std::string datagram = std::string("\x04\x01\x10\x00", 4) + std::string(4092, 'x');
+  for (int i = 0; i < 50000; ++i) {  // 200 MB
+    sendto(flood, datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+  }
+  close(flood);
+  CHECK(MemoryBytes() - before < 32 << 20);
+  lock->Rollback();
+  REQUIRE(fixture.Send(Packet("user1", 2, 600, 5, 7, "Stop"), "s3cret", "-r 10 -t 1") == 0);
+  CHECK(fixture.Number("SELECT count(*) FROM usage_sample") == 2);
 }
 
 TEST_CASE("While nothing can be recorded nothing is answered; the packet comes again") {

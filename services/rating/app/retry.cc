@@ -10,6 +10,7 @@ namespace {
 // What is tried again of one file.
 struct Batch {
   std::vector<RadiusRecord> samples;
+  std::vector<RawPacket> packets;
   std::vector<UsageEventRecord> events;
   std::map<std::string, std::vector<CallRecord>> calls;  // by country
 };
@@ -50,11 +51,17 @@ absl::Status Ingest::RetryRows(const std::vector<WaitingRow>& rows) {
       CallRecord record = UnpackCall(row.raw.data, country);
       key = WaitingKey(row.kind, record.key);
       batch.calls[country].push_back(std::move(record));
+    } else if (row.kind == kWaitingPacket) {
+      batch.packets.push_back(UnpackPacket(row.raw.data));
+      key = WaitingKey(row.kind, PacketKey(batch.packets.back()));
     }
     again_[key.data] = row;
   }
-  for (const auto& [import_id, batch] : batches) {
+  for (auto& [import_id, batch] : batches) {
     import_id_ = import_id;
+    if (!batch.packets.empty()) {
+      RETURN_IF_ERROR(RetryPackets(std::move(batch.packets), batch.samples));
+    }
     if (!batch.samples.empty()) RETURN_IF_ERROR(AddSamples(batch.samples));
     if (!batch.events.empty()) RETURN_IF_ERROR(AddEvents(batch.events));
     for (const auto& [country, records] : batch.calls) {

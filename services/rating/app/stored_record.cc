@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "services/rating/domain/radius.h"
 
 namespace broadbill::rating {
 namespace {
@@ -131,6 +132,29 @@ std::string Pack(const MalformedRow& row) {
        {&row.time_zone, &row.country, &row.recipe, &row.header, &row.text}) {
     Put(out, *text);
   }
+  return out;
+}
+
+std::string Pack(const RawPacket& r) {
+  std::string out;
+  Put(out, r.packet);
+  Put(out, r.peer);
+  Put(out, absl::ToUnixMicros(r.received));
+  return out;
+}
+
+RawPacket UnpackPacket(std::string_view in) {
+  RawPacket r;
+  r.packet = TakeText(in);
+  r.peer = TakeText(in);
+  r.received = absl::FromUnixMicros(TakeInt(in));
+  return r;
+}
+
+std::string PacketKey(const RawPacket& r) {
+  std::string out;
+  Put(out, r.peer);
+  Put(out, AttributesOf(r.packet));
   return out;
 }
 

@@ -32,6 +32,8 @@ std::string ContentOf(const WaitingRow& row) {
       return Describe(UnpackCall(row.raw.data, country));
     case kWaitingEvent:
       return Describe(UnpackEvent(row.raw.data));
+    case kWaitingPacket:
+      return "a packet of " + row.subject;
     default:
       return csv::Printable(UnpackMalformed(row.raw.data).text, kRowBytesMost);
   }
@@ -124,6 +126,11 @@ std::vector<Uuid> ReadIds(const Ids& texts, Violations& violations) {
 
 // The fields of a request that a kind of record has no use for.
 absl::Status RefuseFields(const Request& request, int16_t kind) {
+  if (kind == kWaitingPacket) {
+    return FailedPreconditionError("INVALID_STATE",
+                                   "a packet cannot be corrected: dismiss it, and bring what it "
+                                   "should say as an event or in a file");
+  }
   Violations violations;
   const bool sample = kind == kWaitingSample;
   const bool call = kind == kWaitingCall;

@@ -79,17 +79,24 @@ class RowFinder {
   const std::vector<size_t> starts_;
 };
 
+FileRecords TakeRadius(RadiusFile parsed) {
+  std::vector<NasRestart> restarts = std::move(parsed.restarts);
+  FileRecords out = Take<RadiusRecord>(std::move(parsed), &FileRecords::samples);
+  out.restarts = std::move(restarts);
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, absl::TimeZone zone) {
   switch (layout) {
     case Layout::kDetail: {
-      ASSIGN_OR_RETURN(auto parsed, ParseDetail(content, zone));
-      return Take(std::move(parsed), &FileRecords::samples);
+      ASSIGN_OR_RETURN(RadiusFile parsed, ParseDetail(content, zone));
+      return TakeRadius(std::move(parsed));
     }
     case Layout::kRadacct: {
-      ASSIGN_OR_RETURN(auto parsed, ParseRadacct(content, zone));
-      return Take(std::move(parsed), &FileRecords::samples);
+      ASSIGN_OR_RETURN(RadiusFile parsed, ParseRadacct(content, zone));
+      return TakeRadius(std::move(parsed));
     }
     case Layout::kEventsCsv: {
       ASSIGN_OR_RETURN(auto parsed, ParseEvents(content));

@@ -24,6 +24,7 @@ struct FileRecords {
   std::vector<RadiusRecord> samples;
   std::vector<UsageEventRecord> events;
   std::vector<CallRecord> calls;
+  std::vector<NasRestart> restarts;
   std::vector<csv::RowError> errors;
   int64_t read = 0, skipped = 0;  // as in Parsed
 };

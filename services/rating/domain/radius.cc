@@ -13,13 +13,14 @@ namespace {
 constexpr uint8_t kAccountingRequest = 4;
 
 // Attribute types.
-constexpr uint8_t kUserName = 1, kNasIpAddress = 4, kNasIdentifier = 32, kStatusType = 40,
-                  kDelayTime = 41, kInputOctets = 42, kOutputOctets = 43, kSessionId = 44,
-                  kSessionTime = 46, kInputGigawords = 52, kOutputGigawords = 53,
+constexpr uint8_t kUserName = 1, kNasIpAddress = 4, kNasIdentifier = 32, kProxyState = 33,
+                  kStatusType = 40, kDelayTime = 41, kInputOctets = 42, kOutputOctets = 43,
+                  kSessionId = 44, kSessionTime = 46, kInputGigawords = 52, kOutputGigawords = 53,
                   kEventTimestamp = 55, kNasIpv6Address = 95;
 
 // Values of Acct-Status-Type.
-constexpr uint32_t kStart = 1, kStop = 2, kInterimUpdate = 3, kAccountingOn = 7, kAccountingOff = 8;
+constexpr uint32_t kStart = 1, kStop = 2, kInterimUpdate = 3, kAccountingOn = 7, kAccountingOff = 8,
+                   kTunnelStart = 9, kFailed = 15;
 
 uint32_t Number(std::string_view bytes) {
   uint32_t out = 0;
@@ -62,16 +63,26 @@ std::string Ipv6(std::string_view bytes) {
   return absl::StrCat(out, out.back() == ':' ? "" : ":", Ipv4(bytes.substr(12)));
 }
 
+// Takes the attribute in front: type, length, value. Empty at the end and where none fits.
+std::string_view Next(std::string_view& rest) {
+  const size_t size = rest.size() < 2 ? 0 : static_cast<unsigned char>(rest[1]);
+  if (size < 2 || size > rest.size()) return {};
+  const std::string_view out = rest.substr(0, size);
+  rest.remove_prefix(size);
+  return out;
+}
+
 class Attributes {
  public:
   // Of types that stand more than once the first counts.
   explicit Attributes(std::string_view packet) {
-    for (std::string_view rest = packet.substr(kRadiusHeaderBytes); rest.size() >= 2;) {
-      const auto size = static_cast<unsigned char>(rest[1]);
-      values_.emplace(static_cast<uint8_t>(rest[0]), rest.substr(2, size - 2U));
-      rest.remove_prefix(size);
+    rest_ = packet.substr(kRadiusHeaderBytes);
+    for (std::string_view one = Next(rest_); !one.empty(); one = Next(rest_)) {
+      values_.emplace(static_cast<uint8_t>(one[0]), one.substr(2));
     }
   }
+  // Whether they fill the packet.
+  bool whole() const { return rest_.empty(); }
   bool Has(uint8_t type) const { return values_.count(type) > 0; }
   std::string_view Get(uint8_t type) const {
     const auto found = values_.find(type);
@@ -99,7 +110,18 @@ class Attributes {
     return peer;
   }
 
+  // Event-Timestamp, else `received` less Acct-Delay-Time.
+  absl::StatusOr<absl::Time> Moment(absl::Time received) const {
+    ASSIGN_OR_RETURN(const uint32_t stamp, Integer(kEventTimestamp, "Event-Timestamp"));
+    ASSIGN_OR_RETURN(const uint32_t delay, Integer(kDelayTime, "Acct-Delay-Time"));
+    if (Has(kEventTimestamp)) return absl::FromUnixSeconds(stamp);
+    const absl::Time at = received - absl::Seconds(static_cast<int64_t>(delay));
+    if (!IsRecordTime(at)) return InvalidField("Acct-Delay-Time", "reaches back before 1970");
+    return at;
+  }
+
  private:
+  std::string_view rest_;
   std::map<uint8_t, std::string_view> values_;
 };
 
@@ -114,24 +136,43 @@ absl::StatusOr<std::string_view> AccountingRequest(std::string_view datagram) {
   if (length < kRadiusHeaderBytes || length > kRadiusPacketBytesMax || length > datagram.size()) {
     return InvalidField("length", "is not that of the packet");
   }
-  const std::string_view packet = datagram.substr(0, length);
-  for (std::string_view rest = packet.substr(kRadiusHeaderBytes); !rest.empty();) {
-    const size_t size = rest.size() < 2 ? 0 : static_cast<unsigned char>(rest[1]);
-    if (size < 2 || size > rest.size()) {
-      return InvalidField("attributes", "do not fill the packet");
-    }
-    rest.remove_prefix(size);
+  return datagram.substr(0, length);
+}
+
+std::string ProxyStates(std::string_view packet) {
+  std::string out;
+  std::string_view rest = packet.substr(kRadiusHeaderBytes);
+  for (std::string_view one = Next(rest); !one.empty(); one = Next(rest)) {
+    if (static_cast<uint8_t>(one[0]) == kProxyState) out += one;
   }
-  return packet;
+  return out;
+}
+
+std::string AttributesOf(std::string_view packet) {
+  std::string out;
+  std::string_view rest = packet.substr(kRadiusHeaderBytes);
+  for (std::string_view one = Next(rest); !one.empty(); one = Next(rest)) {
+    const auto type = static_cast<uint8_t>(one[0]);
+    if (type != kDelayTime && type != kProxyState) out += one;
+  }
+  return out + std::string(rest);
 }
 
 absl::StatusOr<AccountingPacket> ParseAccounting(std::string_view packet, absl::Time received,
                                                  const std::string& peer) {
   const Attributes attributes(packet);
+  if (!attributes.whole()) return InvalidField("attributes", "do not fill the packet");
   AccountingPacket out;
   ASSIGN_OR_RETURN(const uint32_t status, attributes.Integer(kStatusType, "Acct-Status-Type"));
   if (status == kAccountingOn || status == kAccountingOff) {
-    out.kind = AccountingKind::kNas;
+    out.kind = AccountingKind::kRestart;
+    ASSIGN_OR_RETURN(out.restart.at, attributes.Moment(received));
+    out.restart.nas = csv::Printable(attributes.Nas(peer), 600);
+    out.restart.off = status == kAccountingOff;
+    return out;
+  }
+  if (status >= kTunnelStart && status <= kFailed) {
+    out.kind = AccountingKind::kOther;
     return out;
   }
   if (status != kStart && status != kStop && status != kInterimUpdate) {
@@ -139,6 +180,7 @@ absl::StatusOr<AccountingPacket> ParseAccounting(std::string_view packet, absl::
   }
   const std::string_view session = attributes.Get(kSessionId);
   if (session.empty()) return InvalidField("Acct-Session-Id", "is required");
+  if (attributes.Get(kUserName).empty()) return InvalidField("User-Name", "is required");
   const std::string nas = attributes.Nas(peer);
   out.record.user_name = csv::Printable(attributes.Get(kUserName), 253);
   out.record.session_id = csv::Printable(absl::StrCat(nas, "/", std::string(session)), 600);
@@ -151,11 +193,7 @@ absl::StatusOr<AccountingPacket> ParseAccounting(std::string_view packet, absl::
   ASSIGN_OR_RETURN(sample.in_octets,
                    attributes.Octets(kOutputOctets, kOutputGigawords, "Acct-Output-Octets"));
   sample.wide = attributes.Has(kInputGigawords) || attributes.Has(kOutputGigawords);
-  ASSIGN_OR_RETURN(const uint32_t stamp, attributes.Integer(kEventTimestamp, "Event-Timestamp"));
-  ASSIGN_OR_RETURN(const uint32_t delay, attributes.Integer(kDelayTime, "Acct-Delay-Time"));
-  sample.at = attributes.Has(kEventTimestamp)
-                  ? absl::FromUnixSeconds(stamp)
-                  : received - absl::Seconds(static_cast<int64_t>(delay));
+  ASSIGN_OR_RETURN(sample.at, attributes.Moment(received));
   return out;
 }
 

@@ -116,13 +116,39 @@ bool ToOctets(const Attributes& attributes, const std::string& octets, const std
   return true;
 }
 
+// The access server's address, so that the same session id of two of them stays apart.
+std::string Nas(const Attributes& attributes) {
+  for (const char* name : {"NAS-IP-Address", "NAS-IPv6-Address", "NAS-Identifier"}) {
+    if (std::string value = Value(attributes, name); !value.empty()) return value;
+  }
+  return "";
+}
+
+// What came of an access server itself.
+void AddRestart(const Attributes& attributes, int64_t line, absl::TimeZone zone, RadiusFile& out) {
+  NasRestart restart;
+  restart.nas = csv::Printable(Nas(attributes), 600);
+  restart.off = Value(attributes, "Acct-Status-Type") == "Accounting-Off";
+  std::string column;
+  std::string why;
+  if (!RecordTime(attributes, zone, restart.at, column, why)) {
+    out.errors.push_back({line, column, Value(attributes, column), "INVALID_VALUE", why});
+    return;
+  }
+  ++out.skipped;
+  out.restarts.push_back(std::move(restart));
+}
+
 void AddDetailRecord(const Attributes& attributes, int64_t line, absl::TimeZone zone,
-                     Parsed<RadiusRecord>& out) {
+                     RadiusFile& out) {
   const auto refuse = [&](const std::string& column, const std::string& message,
                           const char* reason = "INVALID_VALUE") {
     out.errors.push_back({line, column, Value(attributes, column), reason, message});
   };
   const std::string status = Value(attributes, "Acct-Status-Type");
+  if (status == "Accounting-On" || status == "Accounting-Off") {
+    return AddRestart(attributes, line, zone, out);
+  }
   if (status != "Start" && status != "Interim-Update" && status != "Stop" && status != "Alive") {
     if (!status.empty()) {
       ++out.skipped;
@@ -142,12 +168,7 @@ void AddDetailRecord(const Attributes& attributes, int64_t line, absl::TimeZone 
     if (!csv::IsText(text)) return refuse(name, "is not UTF-8");
     if (text.size() > kUserNameBytesMax) return refuse(name, "is longer than 253 bytes");
   }
-  // The access server's address, so that the same session id of two of them stays apart.
-  std::string nas;
-  for (const char* name : {"NAS-IP-Address", "NAS-IPv6-Address", "NAS-Identifier"}) {
-    if (nas.empty()) nas = Value(attributes, name);
-  }
-  record.session_id = csv::Printable(absl::StrCat(nas, "/", session), 600);
+  record.session_id = csv::Printable(absl::StrCat(Nas(attributes), "/", session), 600);
   std::string column;
   std::string why;
   if (!RecordTime(attributes, zone, record.sample.at, column, why)) return refuse(column, why);
@@ -197,7 +218,7 @@ class DetailReader {
  public:
   DetailReader(std::string_view text, absl::TimeZone zone) : text_(text), zone_(zone) {}
 
-  Parsed<RadiusRecord> Read() {
+  RadiusFile Read() {
     if (text_.substr(0, 3) == "\xef\xbb\xbf") text_.remove_prefix(3);
     while (!text_.empty()) {
       const size_t end = text_.find('\n');
@@ -268,7 +289,7 @@ class DetailReader {
 
   std::string_view text_;
   const absl::TimeZone zone_;
-  Parsed<RadiusRecord> out_;
+  RadiusFile out_;
   Attributes attributes_;
   std::vector<std::pair<int64_t, std::string>> bad_;
   std::string_view stamp_;
@@ -283,9 +304,9 @@ bool IsRecordTime(absl::Time at) {
   return at >= absl::UnixEpoch() && at < end;
 }
 
-absl::StatusOr<Parsed<RadiusRecord>> ParseDetail(std::string_view text, absl::TimeZone zone) {
+absl::StatusOr<RadiusFile> ParseDetail(std::string_view text, absl::TimeZone zone) {
   RETURN_IF_ERROR(csv::CheckReadable(text));
-  Parsed<RadiusRecord> out = DetailReader(text, zone).Read();
+  RadiusFile out = DetailReader(text, zone).Read();
   const bool none = out.records.empty() && out.skipped == 0 && !out.errors.empty() &&
                     text.find("Acct-Status-Type = ") == std::string_view::npos;
   if (none) {
@@ -322,8 +343,8 @@ bool SessionSeconds(const csv::Header& header, const csv::Row& row, absl::Time s
 
 }  // namespace
 
-absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::TimeZone zone) {
-  Parsed<RadiusRecord> out;
+absl::StatusOr<RadiusFile> ParseRadacct(std::string_view text, absl::TimeZone zone) {
+  RadiusFile out;
   csv::Reader reader(text);
   ASSIGN_OR_RETURN(
       const csv::Header header,

@@ -29,6 +29,15 @@ struct RadiusRecord {
   int64_t line = 0;
 };
 
+// An access server said that all its sessions have ended: Accounting-On or -Off.
+struct NasRestart {
+  std::string nas;  // as session ids begin with it
+  absl::Time at;
+  bool off = false;
+
+  bool operator==(const NasRestart&) const = default;
+};
+
 // What a file held.
 template <class Record>
 struct Parsed {
@@ -38,16 +47,20 @@ struct Parsed {
   int64_t skipped = 0;  // records that need no rating (Accounting-On, unanswered calls)
 };
 
+struct RadiusFile : Parsed<RadiusRecord> {
+  std::vector<NasRestart> restarts;  // counted as skipped: nothing of them is rated
+};
+
 // FreeRADIUS `detail`: blocks of "\tAttribute = value" lines below a time stamp line (rlm_detail).
 // `zone` is the server's: event times carry only its abbreviation, which also tells the two hours
 // apart where clocks go back. The last record counts only when it is whole: the server may be
 // writing it. MALFORMED_FILE for a file that is no text or has no record's form anywhere.
-absl::StatusOr<Parsed<RadiusRecord>> ParseDetail(std::string_view text, absl::TimeZone zone);
+absl::StatusOr<RadiusFile> ParseDetail(std::string_view text, absl::TimeZone zone);
 
 // A CSV export of `radacct`: one row per session with its last totals (gigawords are in them).
 // Times without offset are in `zone`. Sessions that are open may lack session time and octets.
 // MISSING_COLUMN refuses the file.
-absl::StatusOr<Parsed<RadiusRecord>> ParseRadacct(std::string_view text, absl::TimeZone zone);
+absl::StatusOr<RadiusFile> ParseRadacct(std::string_view text, absl::TimeZone zone);
 
 struct UsageEventRecord {
   std::string id;

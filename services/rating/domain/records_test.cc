@@ -119,6 +119,24 @@ TEST_CASE("a detail file that is being written, and one that is none") {
   CHECK(ReasonOf(ParseDetail("a,b\n1,2\n", absl::UTCTimeZone()).status()) == "MALFORMED_FILE");
 }
 
+TEST_CASE("detail: restarts of access servers, known as sessions know them") {
+  const std::string nas = "NAS-IPv6-Address = 2001:db8::1;";
+  const auto file = ParseDetail(
+      DetailRecord("Acct-Status-Type = Accounting-On;" + nas + "Event-Timestamp = 1775000003;") +
+          DetailRecord("Acct-Status-Type = Accounting-Off;NAS-Identifier = \"pop-1\";"
+                       "Event-Timestamp = 1775000001;") +
+          DetailRecord(std::string(kStop) + nas) +
+          DetailRecord("Acct-Status-Type = Tunnel-Start;" + nas),
+      absl::UTCTimeZone());
+  REQUIRE(file.ok());
+  CHECK(file->errors.empty());
+  CHECK(file->skipped == 3);
+  REQUIRE(file->restarts.size() == 2);
+  CHECK(file->restarts[0] == NasRestart{"2001:db8::1", absl::FromUnixSeconds(1775000003), false});
+  CHECK(file->restarts[1] == NasRestart{"pop-1", absl::FromUnixSeconds(1775000001), true});
+  CHECK(file->records[0].session_id == "2001:db8::1/1");
+}
+
 TEST_CASE("radacct: offsets, open sessions, rows that were cut") {
   const auto parsed = ParseRadacct(
       "username,acctsessionid,nasipaddress,acctstarttime,acctupdatetime,acctsessiontime,"

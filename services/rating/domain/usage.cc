@@ -62,23 +62,120 @@ uint64_t Portion(uint64_t delta, int64_t elapsed_millis, int64_t length_millis) 
                                static_cast<Wide>(length_millis));
 }
 
-}  // namespace
-
-std::vector<SessionGeneration> Generations(std::vector<UsageSample> samples) {
+// Generations of readings with session time, normalised, by start.
+std::vector<SessionGeneration> Timed(std::vector<UsageSample> samples,
+                                     const std::vector<absl::Time>& restarts) {
   std::sort(samples.begin(), samples.end(), [](const UsageSample& a, const UsageSample& b) {
     return ImpliedStart(a) < ImpliedStart(b);
   });
   std::vector<SessionGeneration> out;
   absl::Time last_start = absl::InfinitePast();
+  absl::Time first_read = absl::InfiniteFuture();  // of the generation
   for (const UsageSample& sample : samples) {
     const absl::Time start = ImpliedStart(sample);
-    if (out.empty() || start - last_start > kStartTolerance) {
+    const auto restart = std::lower_bound(restarts.begin(), restarts.end(), first_read);
+    const bool restarted = restart != restarts.end() && *restart < start;
+    if (out.empty() || restarted || start - last_start > kStartTolerance) {
       out.push_back({.start = start, .samples = {}, .flagged = 0});
+      first_read = sample.at;
     }
+    first_read = std::min(first_read, sample.at);
     last_start = start;
     out.back().samples.push_back(sample);
   }
   for (SessionGeneration& generation : out) Normalise(generation);
+  return out;
+}
+
+bool AtLeast(const UsageSample& a, const UsageSample& b) {
+  return a.in_octets >= b.in_octets && a.out_octets >= b.out_octets;
+}
+
+// A counter that falls so soon is an older reading that came later, not another session.
+bool Near(int64_t seconds, int64_t before) {
+  return absl::Seconds(seconds - before) <= kStartTolerance;
+}
+
+// Whether an untimed reading is one of a generation's; placed and unwrapped then. `timed` are the
+// generation's readings with session time.
+enum class Place { kFits, kContradicts, kBehind };
+Place Fit(const std::vector<UsageSample>& timed, const UsageSample& newest, UsageSample& sample) {
+  const auto next = std::upper_bound(
+      timed.begin(), timed.end(), sample.session_seconds,
+      [](int64_t seconds, const UsageSample& s) { return seconds < s.session_seconds; });
+  if (next == timed.end()) {
+    const UsageSample& last =
+        newest.session_seconds > timed.back().session_seconds ? newest : timed.back();
+    if (AtLeast(sample, last)) return Place::kFits;
+    return Near(sample.session_seconds, last.session_seconds) ? Place::kContradicts
+                                                              : Place::kBehind;
+  }
+  const UsageSample before = next == timed.begin() ? UsageSample{} : *(next - 1);
+  int wraps = 0;
+  if (!sample.wide) {
+    sample.in_octets = Monotone(sample.in_octets, before.in_octets, false, wraps);
+    sample.out_octets = Monotone(sample.out_octets, before.out_octets, false, wraps);
+    sample.wide = true;
+  }
+  return AtLeast(sample, before) && AtLeast(*next, sample) ? Place::kFits : Place::kContradicts;
+}
+
+// Gives readings without session time to the generations that were there, or makes new ones.
+void AddUntimed(std::vector<UsageSample> untimed, std::vector<SessionGeneration>& out) {
+  std::sort(untimed.begin(), untimed.end(), [](const UsageSample& a, const UsageSample& b) {
+    return std::tie(a.at, a.in_octets, a.out_octets) < std::tie(b.at, b.in_octets, b.out_octets);
+  });
+  std::vector<std::vector<UsageSample>> timed;
+  for (const SessionGeneration& generation : out) timed.push_back(generation.samples);
+  const size_t known = out.size();
+  for (UsageSample& sample : untimed) {
+    // The latest with a known start that had begun.
+    size_t at = known;
+    for (size_t i = 0; i < known && out[i].start <= sample.at + kStartTolerance; ++i) at = i;
+    // A new one that began behind it is nearer.
+    const bool newer = out.size() > known && (at == known || out.back().start > out[at].start);
+    if (at != known && !newer) {
+      SessionGeneration& generation = out[at];
+      UsageSample placed = sample;
+      placed.session_seconds =
+          std::max<int64_t>(0, absl::ToInt64Seconds(sample.at - generation.start));
+      const Place place = Fit(timed[at], generation.samples.back(), placed);
+      if (place == Place::kContradicts) ++generation.flagged;
+      if (place == Place::kFits) generation.samples.push_back(placed);
+      if (place != Place::kBehind) continue;
+    }
+    if (newer) {
+      SessionGeneration& generation = out.back();
+      sample.session_seconds = absl::ToInt64Seconds(sample.at - generation.start);
+      const bool grows = AtLeast(sample, generation.samples.back());
+      const bool late =
+          !grows && Near(sample.session_seconds, generation.samples.back().session_seconds);
+      if (late) ++generation.flagged;
+      if (grows) generation.samples.push_back(sample);
+      if (grows || late) continue;
+      sample.session_seconds = 0;
+    }
+    out.push_back({.start = sample.at, .samples = {sample}, .flagged = 0});
+  }
+  for (SessionGeneration& generation : out) {
+    // Wraps are resolved: what falls now lies within the rounding of clocks.
+    for (UsageSample& sample : generation.samples) sample.wide = true;
+    Normalise(generation);
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto& a, const auto& b) { return a.start < b.start; });
+}
+
+}  // namespace
+
+std::vector<SessionGeneration> Generations(std::vector<UsageSample> samples,
+                                           const std::vector<absl::Time>& restarts) {
+  const auto bare = std::stable_partition(
+      samples.begin(), samples.end(), [](const UsageSample& s) { return s.session_seconds > 0; });
+  std::vector<UsageSample> untimed(bare, samples.end());
+  samples.erase(bare, samples.end());
+  std::vector<SessionGeneration> out = Timed(std::move(samples), restarts);
+  if (!untimed.empty()) AddUntimed(std::move(untimed), out);
   return out;
 }
 

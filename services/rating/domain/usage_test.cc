@@ -83,4 +83,145 @@ TEST_CASE("usage without duration belongs to its moment") {
   CHECK(parts[1].in == 77);
 }
 
+namespace {
+
+UsageSample Bare(int64_t seconds, uint64_t octets, bool wide = true) {
+  return {kStart + absl::Seconds(seconds), 0, octets, 0, wide};
+}
+
+struct Case {
+  const char* what;
+  std::vector<UsageSample> samples;
+  std::vector<int64_t> restarts;
+  size_t generations;
+  uint64_t whole;
+  std::vector<uint64_t> parts = {};  // of the quarters of 1,200 s
+};
+
+void Check(const Case& one) {
+  INFO(one.what);
+  std::mt19937 random(3);
+  std::vector<UsageSample> samples = one.samples;
+  for (int round = 0; round < 10; ++round) {
+    const auto made = Generations(samples, Bounds(one.restarts));
+    CHECK(made.size() == one.generations);
+    uint64_t whole = 0;
+    std::vector<uint64_t> parts(4);
+    for (const SessionGeneration& generation : made) {
+      whole += SplitOctets(generation, Bounds({-100000, 100000}))[0].in;
+      const auto split = SplitOctets(generation, Bounds({0, 300, 600, 900, 1200}));
+      for (size_t i = 0; i < 4; ++i) parts[i] += split[i].in;
+    }
+    CHECK(whole == one.whole);
+    if (!one.parts.empty()) CHECK(parts == one.parts);
+    // In any order, with repetitions.
+    samples = one.samples;
+    samples.insert(samples.end(), one.samples.begin(), one.samples.end());
+    std::shuffle(samples.begin(), samples.end(), random);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("readings without session time") {
+  const std::vector<Case> cases = {
+      {"a Start belongs to its session", {Bare(0, 0), At(600, 600)}, {}, 1, 600},
+      {"a Start that was sent late", {Bare(4, 0), At(600, 600)}, {}, 1, 600},
+      {"interims without, the Stop with",
+       {Bare(0, 0), Bare(300, 100), Bare(600, 500), At(1200, 700)},
+       {},
+       1,
+       700,
+       {100, 400, 100, 100}},
+      {"an interim without, behind the last with", {At(600, 600), Bare(900, 800)}, {}, 1, 800},
+      {"none with",
+       {Bare(0, 0), Bare(600, 600), Bare(1200, 900)},
+       {},
+       1,
+       900,
+       {300, 300, 150, 150}},
+      {"none with, the start lost: its moment", {Bare(600, 600)}, {}, 1, 600, {0, 0, 600, 0}},
+      {"counters that fall are another session",
+       {Bare(0, 0), Bare(600, 600), Bare(700, 0), Bare(900, 50)},
+       {},
+       2,
+       650},
+      {"32 bits that fall are another session: 4 GiB are not made up",
+       {Bare(0, 0, false), Bare(600, 4000000000, false), Bare(1200, 5, false)},
+       {},
+       2,
+       4000000005},
+      {"wrapped between readings with session time",
+       {At(300, 4000000000, false), Bare(600, 5000, false), At(900, 6000, false)},
+       {},
+       1,
+       (uint64_t{1} << 32) + 6000},
+      {"another session behind one with session time",
+       {At(600, 600), Bare(5000, 0), Bare(5060, 200)},
+       {},
+       2,
+       800},
+      {"its Start, with a reading that has session time",
+       {At(600, 600), Bare(5000, 0), {kStart + absl::Seconds(5060), 60, 200, 0, true}},
+       {},
+       2,
+       800},
+      {"an older reading that came a moment after the Stop",
+       {At(600, 600), Bare(602, 550)},
+       {},
+       1,
+       600},
+      {"the same without any session time",
+       {Bare(0, 0), Bare(600, 600), Bare(601, 550), Bare(900, 700)},
+       {},
+       1,
+       700},
+      {"one that contradicts its neighbours is left out",
+       {At(300, 300), Bare(500, 900), At(600, 600)},
+       {},
+       1,
+       600,
+       {300, 300, 0, 0}},
+      {"32 bits that contradict are no wrap",
+       {At(300, 300, false), Bare(500, 200, false), At(600, 600, false)},
+       {},
+       1,
+       600},
+  };
+  for (const Case& one : cases) Check(one);
+}
+
+TEST_CASE("restarts of the access server") {
+  const auto again = [](int64_t start, int64_t seconds, uint64_t octets) {
+    return UsageSample{kStart + absl::Seconds(start + seconds), seconds, octets, 0, true};
+  };
+  const std::vector<Case> cases = {
+      {"the id again, near: without a word of a restart one session",
+       {At(2, 500), again(4, 600, 700)},
+       {},
+       1,
+       700},
+      {"the id again, near, after a restart", {At(2, 500), again(4, 600, 700)}, {3}, 2, 1200},
+      {"Off and On", {At(1, 500), again(4, 600, 700)}, {2, 3}, 2, 1200},
+      {"two restarts, three sessions",
+       {At(1, 500), again(3, 1, 400), again(6, 600, 700)},
+       {2, 5},
+       3,
+       1600},
+      {"a session that lives on", {At(300, 300), At(900, 900)}, {600}, 1, 900, {300, 300, 300, 0}},
+      {"a start that is rounded over the restart, never read before it",
+       {again(0, 300, 300), again(1, 600, 600)},
+       {0},
+       1,
+       600},
+      {"a restart at the moment of the start", {again(5, 0, 0), again(5, 300, 300)}, {5}, 1, 300},
+      {"32 bits after a restart: no wrap",
+       {At(3, 4000000000, false), {kStart + absl::Seconds(10), 5, 1000, 0, false}},
+       {4},
+       2,
+       4000001000},
+  };
+  for (const Case& one : cases) Check(one);
+}
+
 }  // namespace broadbill::rating

@@ -11,7 +11,7 @@ namespace broadbill::rating {
 
 inline constexpr int16_t kRadiusUser = 1, kDid = 2, kTrunk = 3, kMeterSubject = 4;
 inline constexpr int16_t kWaitingSample = 1, kWaitingCall = 2, kWaitingEvent = 3,
-                         kWaitingMalformed = 4;
+                         kWaitingMalformed = 4, kWaitingPacket = 5;
 inline constexpr int16_t kStateWaits = 1, kStateDismissed = 2, kStateCorrected = 3;
 
 struct SubjectRow {
@@ -381,15 +381,24 @@ struct CallAlarmRow {
         db::Col("acknowledged_at", &CallAlarmRow::acknowledged_at),
         db::Col("acknowledged_by", &CallAlarmRow::acknowledged_by),
         db::Col("note", &CallAlarmRow::note));
-  }
-};
+    struct RestartRow {
+      std::string nas;
+      absl::Time at;
+      bool off = false;
+      static constexpr char kTable[] = "access_server_restart";
+      static constexpr auto Columns() {
+        return std::make_tuple(db::Col("nas", &RestartRow::nas), db::Col("at", &RestartRow::at),
+                               db::Col("off", &RestartRow::off));
+      }
+    };
 
-// Domain rate of a row.
-inline DeckRate ToRate(const DeckRateRow& row) {
-  return {row.prefix,          row.destination,    row.connect_micros, row.per_minute_micros,
+    // Domain rate of a row.
+    inline DeckRate ToRate(const DeckRateRow& row) {
+      return {
+          row.prefix,          row.destination,    row.connect_micros, row.per_minute_micros,
           row.first_increment, row.next_increment, row.minimum_micros, row.valid_from,
           row.valid_to,        row.window,         row.step_from,      row.step_per_minute_micros,
           row.step_increment,  row.maximum_micros};
-}
+    }
 
-}  // namespace broadbill::rating
+  }  // namespace broadbill::rating

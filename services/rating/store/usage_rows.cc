@@ -23,6 +23,8 @@ absl::StatusOr<std::vector<SampleRow>> SamplesTouching(db::Tx& tx, const ItemKey
           items.account_ids, items.item_ids, start, end));
   absl::Time first = start;
   for (const SampleRow& row : out) {
+    // Without a session time nothing tells when it began.
+    if (row.session_seconds == 0 && row.in_octets + row.out_octets > 0) first = absl::UnixEpoch();
     first = std::min(first, row.at - absl::Seconds(row.session_seconds) - kSlack);
   }
   if (first == start) return out;
