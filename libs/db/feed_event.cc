@@ -21,13 +21,15 @@ void PutText(std::string& out, std::string_view text) {
   out += text;
 }
 
-std::string_view TakeText(std::string_view& in) {
-  if (in.size() < 4) return {};
-  const auto size = static_cast<size_t>(wire::Get<int32_t>(in));
+// False when `in` does not hold the whole text.
+bool TakeText(std::string_view& in, std::string& out) {
+  if (in.size() < 4) return false;
+  const auto size = static_cast<size_t>(static_cast<uint32_t>(wire::Get<int32_t>(in)));
   in.remove_prefix(4);
-  const std::string_view out = in.substr(0, std::min(size, in.size()));
-  in.remove_prefix(out.size());
-  return out;
+  if (size > in.size()) return false;
+  out = in.substr(0, size);
+  in.remove_prefix(size);
+  return true;
 }
 
 struct Signals {
@@ -61,22 +63,25 @@ std::string EncodeFeedPayload(const FeedEvent* events, size_t count) {
   return out + packed;
 }
 
+// Nothing when the payload is damaged: no row is written without events.
 std::vector<FeedEvent> DecodeFeedPayload(const std::string& payload) {
+  constexpr size_t kHeader = 5;
+  constexpr size_t kMostRatio = 255;  // of an LZ4 block
+  if (payload.size() < kHeader || payload[0] != kVersion) return {};
+  const auto packed = payload.size() - kHeader;
+  const auto size = static_cast<uint32_t>(wire::Get<int32_t>(std::string_view(payload).substr(1)));
+  if (size > INT32_MAX || size > packed * kMostRatio) return {};
+  std::string raw(size, '\0');
+  const int read = LZ4_decompress_safe(payload.data() + kHeader, raw.data(),
+                                       static_cast<int>(packed), static_cast<int>(size));
+  if (read != static_cast<int>(size)) return {};
   std::vector<FeedEvent> out;
-  if (payload.size() < 5 || payload[0] != kVersion) return out;
-  std::string raw(static_cast<size_t>(wire::Get<int32_t>(std::string_view(payload).substr(1))),
-                  '\0');
-  const int size =
-      LZ4_decompress_safe(payload.data() + 5, raw.data(), static_cast<int>(payload.size() - 5),
-                          static_cast<int>(raw.size()));
-  if (size != static_cast<int>(raw.size())) return out;
-  std::string_view in = raw;
-  while (!in.empty()) {
+  for (std::string_view in = raw; !in.empty();) {
     FeedEvent event;
-    event.type = std::string(TakeText(in));
-    event.account_id = Codec<Uuid>::Decode(in.substr(0, 16));
-    in.remove_prefix(std::min<size_t>(16, in.size()));
-    event.body = std::string(TakeText(in));
+    if (!TakeText(in, event.type) || in.size() < event.account_id.bytes.size()) return {};
+    event.account_id = Codec<Uuid>::Decode(in.substr(0, event.account_id.bytes.size()));
+    in.remove_prefix(event.account_id.bytes.size());
+    if (!TakeText(in, event.body)) return {};
     out.push_back(std::move(event));
   }
   return out;

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/fault/fault.h"
 #include "libs/status/error.h"
@@ -56,6 +57,12 @@ absl::StatusOr<std::vector<Row>> ReadRows(db::Pool& pool, const std::map<int, in
     row.at = result.Get<absl::Time>(i, 2);
     for (db::FeedEvent& event : db::DecodeFeedPayload(result.Get<db::Bytes>(i, 3).data)) {
       row.bodies.push_back(std::move(event.body));
+    }
+    // No row was written without events; passing it over would lose what others must know.
+    if (row.bodies.empty()) {
+      return InternalError("FEED_DAMAGED",
+                           absl::StrCat("the feed's row ", row.pos, " of partition ", row.partition,
+                                        " cannot be read"));
     }
     out.push_back(std::move(row));
   }

@@ -113,6 +113,28 @@ TEST_CASE("positions count the events of a partition; a row stands at its last e
   CHECK((*rows)[2].pos == 601);
 }
 
+TEST_CASE("a row that cannot be read stops its reader; what stands behind is not taken for all") {
+  Fixture f;
+  const Uuid account = Uuid::Make(absl::FromUnixMillis(1775001600000));
+  const db::FeedEvent event{"t", account, Body(account, "x")};
+  f.Append({event});
+  f.Append({event});
+  const std::string good = db::EncodeFeedPayload(&event, 1);
+  REQUIRE(db::DecodeFeedPayload(good).size() == 1);
+  std::string huge = good;
+  huge[1] = '\xff';  // a size that nothing unpacks to
+  for (const std::string& damaged : {huge, good.substr(0, good.size() - 1), good.substr(0, 5)}) {
+    CHECK(db::DecodeFeedPayload(damaged).empty());
+    REQUIRE(f.source->Exec("UPDATE feed SET payload = $1 WHERE pos = 1", db::Bytes{damaged}).ok());
+    Consumer consumer = f.Make(Note);
+    CHECK(ReasonOf(consumer.CatchUp()) == "FEED_DAMAGED");
+    CHECK(f.Seen() == 0);
+  }
+  REQUIRE(f.source->Exec("UPDATE feed SET payload = $1 WHERE pos = 1", db::Bytes{good}).ok());
+  REQUIRE(f.Make(Note).CatchUp().ok());
+  CHECK(f.Seen() == 2);
+}
+
 TEST_CASE("held consumers wait, and go on when they are released or the hold is over") {
   Fixture f;
   const Uuid account = Uuid::Make(absl::FromUnixMillis(1775001600000));

@@ -55,7 +55,7 @@ TEST_CASE("JSON is read as it is defined, and nothing else is") {
   const auto value =
       ParseJson(R"( {"a":[1,-0.5e+2,true,null,"x\"\\\/\n\u00e9\ud83d\ude00"],"b":{}} )");
   REQUIRE(value.ok());
-  const JsonValue& a = value->fields[0].second;
+  const JsonValue& a = value->fields[0].value;
   CHECK(a.items[0].text == "1");
   CHECK(a.items[1].text == "-0.5e+2");
   CHECK(a.items[2].kind == JsonValue::Kind::kBool);

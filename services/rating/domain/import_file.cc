@@ -32,12 +32,29 @@ std::vector<size_t> LineStarts(std::string_view content) {
   return out;
 }
 
-// Behind the record of a CSV file that begins at `from`: the first line break outside quotes.
+// Where the first row begins: behind a byte order mark and empty lines.
+size_t BeginOfCsv(std::string_view content) {
+  const size_t from = content.substr(0, 3) == "\xef\xbb\xbf" ? 3 : 0;
+  return std::min(content.find_first_not_of("\r\n", from), content.size());
+}
+
+// Behind the record of a CSV file that begins at `from`: the first line break outside quotes, which
+// open only at a field's begin, as for csv::Reader.
 size_t EndOfCsvRow(std::string_view content, size_t from) {
   bool quoted = false;
+  bool begin = true;  // of a field
   for (size_t at = from; at < content.size(); ++at) {
-    if (content[at] == '"') quoted = !quoted;
-    if (content[at] == '\n' && !quoted) return at + 1;
+    const char c = content[at];
+    if (quoted) {
+      if (c != '"') continue;
+      quoted = at + 1 < content.size() && content[at + 1] == '"';
+      if (quoted) ++at;
+    } else if (c == '\n') {
+      return at + 1;
+    } else {
+      quoted = begin && c == '"';
+      begin = c == ',';
+    }
   }
   return content.size();
 }
@@ -135,7 +152,7 @@ std::vector<UnreadableRow> UnreadableRows(Layout layout, std::string_view conten
 
 std::string HeaderOf(Layout layout, std::string_view content) {
   if (!HasHeader(layout)) return "";
-  return std::string(content.substr(0, EndOfCsvRow(content, 0)));
+  return std::string(content.substr(0, EndOfCsvRow(content, BeginOfCsv(content))));
 }
 
 }  // namespace broadbill::rating

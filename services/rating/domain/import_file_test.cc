@@ -45,6 +45,19 @@ TEST_CASE(
   CHECK(rows[0].text + "\n" == first);
 }
 
+TEST_CASE("a quote within a field opens nothing: rows behind an unreadable one are not its own") {
+  const std::string head = "\xef\xbb\xbf\r\n\nid,source,subject,time,type,quantity\n";
+  const std::string wrong = "e1,gw,5\" pipe,noon,data,1";
+  const std::string file = head + wrong + "\ne2,gw,ann,2026-03-01T00:00:00Z,data,1\n" +
+                           "\"e \"\"3\"\"\",gw,\"a\nb\",noon,data,1\n";
+  const auto rows = Rows(Layout::kEventsCsv, file);
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].text == wrong);
+  CHECK(rows[1].text == "\"e \"\"3\"\"\",gw,\"a\nb\",noon,data,1");
+  // With the names of the columns, whatever stands before them.
+  CHECK(HeaderOf(Layout::kEventsCsv, file) == head);
+}
+
 TEST_CASE("a last call record that is still being written does not wait") {
   const std::string row =
       R"("","1","2","c","x","s","","Dial","","2026-03-10 10:00:00","noon","",1,1,"ANSWERED","D")";
