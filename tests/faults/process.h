@@ -20,7 +20,7 @@ class Process {
     std::string data_dir;  // with its private PostgreSQL, which survives the kill
     std::string clock;     // the business day
     std::string fault_log;
-    std::string fault_kill;  // "point:n", or ""
+    std::string fault_kill;          // "point:n", or ""
     std::vector<std::string> flags;  // more of them
   };
 

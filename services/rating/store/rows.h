@@ -381,24 +381,26 @@ struct CallAlarmRow {
         db::Col("acknowledged_at", &CallAlarmRow::acknowledged_at),
         db::Col("acknowledged_by", &CallAlarmRow::acknowledged_by),
         db::Col("note", &CallAlarmRow::note));
-    struct RestartRow {
-      std::string nas;
-      absl::Time at;
-      bool off = false;
-      static constexpr char kTable[] = "access_server_restart";
-      static constexpr auto Columns() {
-        return std::make_tuple(db::Col("nas", &RestartRow::nas), db::Col("at", &RestartRow::at),
-                               db::Col("off", &RestartRow::off));
-      }
-    };
+  }
+};
 
-    // Domain rate of a row.
-    inline DeckRate ToRate(const DeckRateRow& row) {
-      return {
-          row.prefix,          row.destination,    row.connect_micros, row.per_minute_micros,
+struct RestartRow {
+  std::string nas;
+  absl::Time at;
+  bool off = false;
+  static constexpr char kTable[] = "access_server_restart";
+  static constexpr auto Columns() {
+    return std::make_tuple(db::Col("nas", &RestartRow::nas), db::Col("at", &RestartRow::at),
+                           db::Col("off", &RestartRow::off));
+  }
+};
+
+// Domain rate of a row.
+inline DeckRate ToRate(const DeckRateRow& row) {
+  return {row.prefix,          row.destination,    row.connect_micros, row.per_minute_micros,
           row.first_increment, row.next_increment, row.minimum_micros, row.valid_from,
           row.valid_to,        row.window,         row.step_from,      row.step_per_minute_micros,
           row.step_increment,  row.maximum_micros};
-    }
+}
 
-  }  // namespace broadbill::rating
+}  // namespace broadbill::rating
