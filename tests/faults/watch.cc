@@ -101,10 +101,11 @@ class Watch {
     options.clock = clock_;
     options.fault_kill = point.empty() ? "" : absl::StrCat(point, ":1");
     RETURN_IF_ERROR(Process::Start(options, process_));
-    ASSIGN_OR_RETURN(const std::string address, program::RunningAddress(data_dir_));
-    ASSIGN_OR_RETURN(const rpc::TokenKey key, program::InternalKey(data_dir_));
-    channel_ = rpc::Dial(address, key);
-    return absl::OkStatus();
+    const auto address = program::RunningAddress(data_dir_);
+    const auto key = program::InternalKey(data_dir_);
+    if (address.ok() && key.ok()) channel_ = rpc::Dial(*address, *key);
+    // One that dies at a point of its start is found dead by the first call.
+    return point.empty() ? address.status() : absl::OkStatus();
   }
 
   template <class Response, class Request>

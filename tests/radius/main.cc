@@ -150,15 +150,16 @@ class Load {
                            "fibre,Fibre,internet,internet_access,4000,39.99,advance\n"));
     RETURN_IF_ERROR(Import("accounts", people));
     RETURN_IF_ERROR(Import("subscriptions", items));
-    accounts::ListSubscriptionsRequest request;
-    request.set_page_size(1000);
-    do {
-      ASSIGN_OR_RETURN(const auto page,
+    for (const std::string& user : traffic_.users) {
+      accounts::ListSubscriptionsRequest request;
+      request.set_external_id(user);
+      ASSIGN_OR_RETURN(const auto found,
                        channel_->Call<accounts::ListSubscriptionsResponse>(
                            "broadbill.accounts.v1.Accounts/ListSubscriptions", request, Caller()));
-      for (const auto& one : page.subscriptions()) items_[one.external_id()] = one;
-      request.set_page_token(page.next_page_token());
-    } while (!request.page_token().empty());
+      if (found.subscriptions_size() != 1)
+        return InternalError("CUSTOMERS", user + " is not there");
+      items_[user] = found.subscriptions(0);
+    }
     return WaitKnown();
   }
 

@@ -56,9 +56,9 @@ struct Fixture {
     const CivilDay first(2026, 1, 1);
     const CivilDay open = CivilDay::max();
     const absl::Status saved = db::RunTx(*pool, [&](db::Tx& tx) -> absl::Status {
-      RETURN_IF_ERROR(
-          db::InsertOne(tx, SubjectRow{kMeterSubject, subject, account, item, first, open})
-              .status());
+      RETURN_IF_ERROR(db::InsertOne(tx, SubjectRow{kMeterSubject, subject, account, item, first,
+                                                   open, "UTC", true})
+                          .status());
       ItemTermsRow terms{account, item, first, open, "UTC", "US", "USD", {}};
       terms.usage.data = usage;
       terms.watched = true;

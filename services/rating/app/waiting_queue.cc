@@ -342,6 +342,7 @@ absl::StatusOr<Outcome::Outcome> WaitingQueue::RateCorrected(db::Tx& tx, const W
     for (RadiusRecord& record : file.samples) record.line = row.source_line;
     for (UsageEventRecord& record : file.events) record.line = row.source_line;
     for (CallRecord& record : file.calls) record.line = row.source_line;
+    RETURN_IF_ERROR(ingest.AddRestarts(file.restarts));
     if (!file.samples.empty()) RETURN_IF_ERROR(ingest.AddSamples(file.samples));
     if (!file.events.empty()) RETURN_IF_ERROR(ingest.AddEvents(file.events));
     if (!file.calls.empty()) RETURN_IF_ERROR(ingest.AddCalls(file.calls, kept.country));
