@@ -262,7 +262,8 @@ TEST_CASE("Asterisk's columns of older versions, rated by the 38,499 prefixes") 
   // 8002 and 7001 are no numbers that can be dialled; 7001's call to 8001 is inbound.
   CHECK(Calls(suite, internal.first) == std::vector<std::string>{"7001 > 8001 654 Inbound 0"});
   CHECK(Waiting(suite) == std::vector<std::string>{"10 BAD_NUMBER", "12 BAD_NUMBER",
-                                                   "6 UNKNOWN_SUBJECT", "8 UNKNOWN_SUBJECT"});
+                                                   "6 UNKNOWN_SUBJECT", "7 INVALID_VALUE",
+                                                   "8 UNKNOWN_SUBJECT"});
   const auto again = suite.Import("calls", name, text, fields);
   REQUIRE(again.ok());
   CHECK(again->rows_applied() == 0);

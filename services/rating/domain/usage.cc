@@ -170,6 +170,13 @@ void AddUntimed(std::vector<UsageSample> untimed, std::vector<SessionGeneration>
 
 std::vector<SessionGeneration> Generations(std::vector<UsageSample> samples,
                                            const std::vector<absl::Time>& restarts) {
+  // A set: in one order, each reading once.
+  const auto fields = [](const UsageSample& s) {
+    return std::tie(s.at, s.session_seconds, s.in_octets, s.out_octets, s.wide);
+  };
+  std::sort(samples.begin(), samples.end(),
+            [&](const UsageSample& a, const UsageSample& b) { return fields(a) < fields(b); });
+  samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
   const auto bare = std::stable_partition(
       samples.begin(), samples.end(), [](const UsageSample& s) { return s.session_seconds > 0; });
   std::vector<UsageSample> untimed(bare, samples.end());
