@@ -11,6 +11,7 @@
 #include "services/rating/app/stored_record.h"
 
 namespace broadbill::rating {
+
 void Ingest::Wait(int16_t kind, const std::string& key, const std::string& reason,
                   const std::string& message, const std::string& subject, absl::Time at,
                   int64_t line, std::optional<Uuid> item_id, const std::string& raw) {
@@ -74,62 +75,6 @@ absl::Status Ingest::LookAgain(const std::vector<std::string>& unknown) {
   again_ = again;
   counts_.waiting -= taken;
   return absl::OkStatus();
-}
-
-absl::StatusOr<Ingest::Subjects> Ingest::LoadSubjects(const std::vector<int16_t>& kinds,
-                                                      const std::vector<std::string>& values) {
-  std::vector<std::string> distinct(values);
-  std::sort(distinct.begin(), distinct.end());
-  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  ASSIGN_OR_RETURN(
-      const std::vector<SubjectRow> rows,
-      db::Select<SubjectRow>(tx_, "WHERE kind = ANY($1) AND value = ANY($2)", kinds, distinct));
-  Subjects out;
-  for (const SubjectRow& row : rows) out.emplace(row.value, row);
-  RETURN_IF_ERROR(LoadTerms(out));
-  return out;
-}
-
-absl::Status Ingest::LoadTerms(const Subjects& subjects) {
-  std::set<Uuid> wanted;
-  for (const auto& [value, row] : subjects) {
-    if (terms_.count(row.item_id) == 0) wanted.insert(row.item_id);
-  }
-  const std::vector<Uuid> ids(wanted.begin(), wanted.end());
-  ASSIGN_OR_RETURN(const std::vector<ItemTermsRow> rows,
-                   db::Select<ItemTermsRow>(tx_, "WHERE item_id = ANY($1)", ids));
-  for (const ItemTermsRow& row : rows) {
-    if (zones_.count(row.time_zone) == 0) {
-      const auto zone = LoadZone(row.time_zone);
-      zones_[row.time_zone] = zone.ok() ? *zone : absl::UTCTimeZone();
-    }
-    terms_.emplace(row.item_id, row);
-  }
-  return absl::OkStatus();
-}
-
-const ItemTermsRow* Ingest::Terms(const Uuid& item_id, absl::Time at) const {
-  const auto [begin, end] = terms_.equal_range(item_id);
-  const ItemTermsRow* any = nullptr;
-  for (auto it = begin; it != end; ++it) {
-    const CivilDay day = DateIn(at, zones_.at(it->second.time_zone));
-    any = &it->second;
-    if (day >= it->second.valid_from && day < it->second.valid_to) return any;
-  }
-  return any;
-}
-
-const SubjectRow* Ingest::Owner(const Subjects& subjects, const std::string& value,
-                                absl::Time at) const {
-  const auto [begin, end] = subjects.equal_range(value);
-  for (auto it = begin; it != end; ++it) {
-    const ItemTermsRow* terms = Terms(it->second.item_id, at);
-    const absl::TimeZone zone =
-        terms == nullptr ? absl::UTCTimeZone() : zones_.at(terms->time_zone);
-    const CivilDay day = DateIn(at, zone);
-    if (day >= it->second.valid_from && day < it->second.valid_to) return &it->second;
-  }
-  return nullptr;
 }
 
 absl::Status Ingest::AddCalls(const std::vector<CallRecord>& records, const std::string& country) {

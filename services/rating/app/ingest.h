@@ -66,13 +66,6 @@ class Ingest {
   const IngestCounts& counts() const { return counts_; }
 
  private:
-  using Subjects = std::multimap<std::string, SubjectRow>;
-
-  absl::StatusOr<Subjects> LoadSubjects(const std::vector<int16_t>& kinds,
-                                        const std::vector<std::string>& values);
-  const SubjectRow* Owner(const Subjects& subjects, const std::string& value, absl::Time at) const;
-  absl::Status LoadTerms(const Subjects& subjects);
-  const ItemTermsRow* Terms(const Uuid& item_id, absl::Time at) const;
   // Those whose id nobody had, or that waited themselves; the others are counted.
   absl::StatusOr<std::vector<const UsageEventRecord*>> NewEvents(
       const std::vector<UsageEventRecord>& records);
@@ -98,8 +91,6 @@ class Ingest {
   IngestCounts counts_;
   std::vector<WaitingRow> waiting_;
   bool looked_again_ = false;
-  std::multimap<Uuid, ItemTermsRow> terms_;
-  std::map<std::string, absl::TimeZone> zones_;
 };
 
 }  // namespace broadbill::rating
