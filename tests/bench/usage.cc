@@ -112,8 +112,8 @@ class Bench {
       const absl::CivilMonth of = absl::CivilMonth(kMonth) - month;
       const std::string part = absl::StrFormat("usage_event_%04d_%02d", of.year(), of.month());
       absl::StrAppend(
-          &sql, "CREATE TABLE ", part, " (LIKE usage_event INCLUDING CONSTRAINTS); INSERT INTO ", part,
-          " SELECT m.account_id, m.item_id, '", of.year(), "-", of.month(),
+          &sql, "CREATE TABLE ", part, " (LIKE usage_event INCLUDING CONSTRAINTS); INSERT INTO ",
+          part, " SELECT m.account_id, m.item_id, '", of.year(), "-", of.month(),
           "-01 00:00+00'::timestamptz + make_interval(secs => i * 2400000.0 / ", each,
           "), gen_random_uuid(), 'gw-' || i % 20, gen_random_uuid()::text, 1000, 0, NULL FROM "
           "generate_series(1, ",
