@@ -7,6 +7,7 @@
 #include <iostream>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -187,14 +188,17 @@ class Bench {
     for (size_t sender = 0; sender < results.size(); ++sender) {
       threads.emplace_back([&, sender] {
         size_t next = sender;
-        rating::StreamEventsRequest request;
+        rating::StreamEventsRequest request;  // a batch, lent as long as it is sent
+        rating::StreamEventsRequest* lent = nullptr;
         rating::StreamEventsResponse response;
         bool whole = true;
         results[sender] = channel_->Exchange(
             "broadbill.rating.v1.Rating/StreamEvents", request, response, kUnanswered, Caller(),
             [&] {
+              if (lent != nullptr) request.Swap(std::exchange(lent, nullptr));
               if (next >= batches.size()) return false;
-              request = *batches[next];
+              lent = batches[next].get();
+              request.Swap(lent);
               next += results.size();
               return true;
             },

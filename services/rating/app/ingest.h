@@ -17,6 +17,7 @@
 #include "services/rating/app/decks.h"
 #include "services/rating/app/stored_record.h"
 #include "services/rating/domain/records.h"
+#include "services/rating/store/event_keys.h"
 #include "services/rating/store/rows.h"
 
 namespace broadbill::rating {
@@ -31,6 +32,20 @@ struct IngestCounts {
 };
 
 inline constexpr char kUnknownSubject[] = "UNKNOWN_SUBJECT";  // reason to wait
+
+// An event with its id and content as they are kept.
+struct KeyedEvent {
+  const UsageEventRecord* record;
+  EventKeyRow key;
+};
+
+// An event and whose it is.
+struct OwnedEvent {
+  uint64_t account;  // first half of its id
+  absl::Time at;
+  const SubjectRow* owner;
+  const KeyedEvent* event;
+};
 
 // First thing in a transaction that makes subjects known: either it sees the records that wait for
 // them, or those who bring such records see the subjects.
@@ -67,8 +82,8 @@ class Ingest {
 
  private:
   // Those whose id nobody had, or that waited themselves; the others are counted.
-  absl::StatusOr<std::vector<const UsageEventRecord*>> NewEvents(
-      const std::vector<UsageEventRecord>& records);
+  absl::StatusOr<std::vector<KeyedEvent>> NewEvents(const std::vector<UsageEventRecord>& records);
+  absl::Status CopyEvents(std::vector<OwnedEvent> events);
   void Wait(int16_t kind, const std::string& key, const std::string& reason,
             const std::string& message, const std::string& subject, absl::Time at, int64_t line,
             std::optional<Uuid> item_id, const std::string& raw);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -14,17 +15,18 @@
 namespace broadbill::rating {
 namespace {
 
-// An event and who it is.
-struct KeyedEvent {
-  const UsageEventRecord* record;
-  EventKeyRow key;
-};
-
 int64_t InOctets(const UsageEventRecord& record) {
   return record.type == "data.out" ? 0 : record.octets;
 }
 int64_t OutOctets(const UsageEventRecord& record) {
   return record.type == "data.out" ? record.octets : 0;
+}
+
+// The first half as a number, which orders ids as they are ordered and is compared at once.
+uint64_t FirstHalf(const Uuid& id) {
+  uint64_t out = 0;
+  for (size_t i = 0; i < 8; ++i) out = out << 8 | id.bytes[i];
+  return out;
 }
 
 // In order of key; those of one key in the order they came.
@@ -38,13 +40,15 @@ std::vector<KeyedEvent> Keyed(const std::vector<UsageEventRecord>& records) {
           EventContentOf(record.subject, record.at, InOctets(record), OutOctets(record))}});
   }
   std::stable_sort(out.begin(), out.end(), [](const KeyedEvent& a, const KeyedEvent& b) {
-    return a.key.event_key < b.key.event_key;
+    const uint64_t first = FirstHalf(a.key.event_key), second = FirstHalf(b.key.event_key);
+    return first != second ? first < second : a.key.event_key < b.key.event_key;
   });
   return out;
 }
 
 template <class Row>
-absl::Status MakeMonthsOf(db::Tx& tx, const std::vector<Row>& rows, absl::Time now) {
+absl::Status MakeMonthsOf(db::Tx& tx, const char* table, const std::vector<Row>& rows,
+                          absl::Time now) {
   std::set<absl::CivilMonth> months;
   absl::Time begin = absl::InfiniteFuture(), end = absl::InfinitePast();  // of the last month
   for (const Row& row : rows) {
@@ -54,16 +58,16 @@ absl::Status MakeMonthsOf(db::Tx& tx, const std::vector<Row>& rows, absl::Time n
     end = absl::FromCivil(month + 1, absl::UTCTimeZone());
     months.insert(month);
   }
-  return MakeUsageMonths(tx, Row::kTable, months, now);
+  return MakeUsageMonths(tx, table, months, now);
 }
 
 }  // namespace
 
 absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
+  names.reserve(records.size());
   for (const RadiusRecord& record : records) names.push_back(record.user_name);
-  ASSIGN_OR_RETURN(const UsageOwners owners,
-                   UsageOwners::Load(tx_, {kRadiusUser}, std::move(names)));
+  ASSIGN_OR_RETURN(const UsageOwners owners, UsageOwners::Load(tx_, {kRadiusUser}, names));
   std::vector<SampleRow> rows;
   std::set<Uuid> watched;
   for (const RadiusRecord& record : records) {
@@ -83,7 +87,7 @@ absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
                     record.session_id, sample.session_seconds, in, out, sample.wide, import_id_});
     if (owner->watched) watched.insert(owner->item_id);
   }
-  RETURN_IF_ERROR(MakeMonthsOf(tx_, rows, now_));
+  RETURN_IF_ERROR(MakeMonthsOf(tx_, SampleRow::kTable, rows, now_));
   ASSIGN_OR_RETURN(const int64_t kept, db::CopyNew(tx_, rows));
   counts_.applied += kept;
   counts_.duplicates += static_cast<int64_t>(rows.size()) - kept;
@@ -93,18 +97,19 @@ absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
   return Flush();
 }
 
-absl::StatusOr<std::vector<const UsageEventRecord*>> Ingest::NewEvents(
+absl::StatusOr<std::vector<KeyedEvent>> Ingest::NewEvents(
     const std::vector<UsageEventRecord>& records) {
-  std::vector<KeyedEvent> events = Keyed(records);
   const auto conflict = [&](const UsageEventRecord& record) {
     counts_.conflicts.push_back(absl::StrCat(record.source, "\x1f", record.id));
   };
+  std::vector<KeyedEvent> events = Keyed(records);
   std::vector<EventKeyRow> keys;
-  std::vector<const UsageEventRecord*> firsts;
+  keys.reserve(events.size());
+  size_t firsts = 0;  // of each id, at the front of `events`
   for (const KeyedEvent& event : events) {
     if (keys.empty() || keys.back().event_key != event.key.event_key) {
       keys.push_back(event.key);
-      firsts.push_back(event.record);
+      events[firsts++] = event;
     } else if (keys.back().content == event.key.content) {
       ++counts_.duplicates;
     } else {
@@ -112,52 +117,65 @@ absl::StatusOr<std::vector<const UsageEventRecord*>> Ingest::NewEvents(
     }
   }
   ASSIGN_OR_RETURN(const std::vector<Claimed> claimed, ClaimEventKeys(tx_, keys));
-  std::vector<const UsageEventRecord*> out;
-  for (size_t i = 0; i < keys.size(); ++i) {
+  size_t fresh = 0;
+  for (size_t i = 0; i < firsts; ++i) {
+    const UsageEventRecord& record = *events[i].record;
     // What waited has its id since it came, whatever was corrected of it.
     const bool again =
-        !again_.empty() && again_.count(WaitingKey(kWaitingEvent, EventKey(*firsts[i])).data) > 0;
+        !again_.empty() && again_.count(WaitingKey(kWaitingEvent, EventKey(record)).data) > 0;
     if (claimed[i] == Claimed::kNew || again) {
-      out.push_back(firsts[i]);
+      events[fresh++] = events[i];
     } else if (claimed[i] == Claimed::kSame) {
       ++counts_.duplicates;
     } else {
-      conflict(*firsts[i]);
+      conflict(record);
     }
   }
-  return out;
+  events.resize(fresh);
+  return events;
 }
 
 absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
-  ASSIGN_OR_RETURN(const std::vector<const UsageEventRecord*> fresh, NewEvents(records));
-  std::vector<std::string> names;
+  ASSIGN_OR_RETURN(const std::vector<KeyedEvent> fresh, NewEvents(records));
+  std::vector<std::string_view> names;
   names.reserve(fresh.size());
-  for (const UsageEventRecord* record : fresh) names.push_back(record->subject);
+  for (const KeyedEvent& event : fresh) names.push_back(event.record->subject);
   ASSIGN_OR_RETURN(const UsageOwners owners,
-                   UsageOwners::Load(tx_, {kRadiusUser, kMeterSubject}, std::move(names)));
-  std::vector<EventRow> rows;
-  rows.reserve(fresh.size());
-  absl::flat_hash_set<const SubjectRow*> touched;
-  for (const UsageEventRecord* record : fresh) {
-    const SubjectRow* owner = owners.Find(record->subject, record->at);
+                   UsageOwners::Load(tx_, {kRadiusUser, kMeterSubject}, names));
+  std::vector<OwnedEvent> owned;
+  owned.reserve(fresh.size());
+  for (const KeyedEvent& event : fresh) {
+    const UsageEventRecord& record = *event.record;
+    const SubjectRow* owner = owners.Find(record.subject, record.at);
     if (owner == nullptr) {
-      Wait(kWaitingEvent, EventKey(*record), kUnknownSubject,
-           "no subscription has the subject '" + record->subject + "' on that day", record->subject,
-           record->at, record->line, std::nullopt, Pack(*record));
+      Wait(kWaitingEvent, EventKey(record), kUnknownSubject,
+           "no subscription has the subject '" + record.subject + "' on that day", record.subject,
+           record.at, record.line, std::nullopt, Pack(record));
       continue;
     }
-    rows.push_back({owner->account_id, owner->item_id, record->at,
-                    EventKeyOf(record->source, record->id), record->source, record->id,
-                    InOctets(*record), OutOctets(*record), import_id_});
-    if (owner->watched) touched.insert(owner);
+    owned.push_back({FirstHalf(owner->account_id), record.at, owner, &event});
   }
-  RETURN_IF_ERROR(MakeMonthsOf(tx_, rows, now_));
-  RETURN_IF_ERROR(db::Copy(tx_, rows));
-  counts_.applied += static_cast<int64_t>(rows.size());
-  std::set<Uuid> watched;
-  for (const SubjectRow* owner : touched) watched.insert(owner->item_id);
-  RETURN_IF_ERROR(TouchUsage(tx_, now_, {watched.begin(), watched.end()}));
+  RETURN_IF_ERROR(MakeMonthsOf(tx_, EventRow::kTable, owned, now_));
+  RETURN_IF_ERROR(CopyEvents(std::move(owned)));
   return Flush();
+}
+
+absl::Status Ingest::CopyEvents(std::vector<OwnedEvent> events) {
+  // About in order of the table's key: what is written together in its index comes together.
+  std::sort(events.begin(), events.end(), [](const OwnedEvent& a, const OwnedEvent& b) {
+    return std::tie(a.account, a.at) < std::tie(b.account, b.at);
+  });
+  db::CopyBuffer<EventRow> buffer;
+  absl::flat_hash_set<Uuid> watched;
+  for (const auto& [account, at, owner, event] : events) {
+    const UsageEventRecord& record = *event->record;
+    buffer.Add({owner->account_id, owner->item_id, at, event->key.event_key, record.source,
+                record.id, InOctets(record), OutOctets(record), import_id_});
+    if (owner->watched) watched.insert(owner->item_id);
+  }
+  RETURN_IF_ERROR(buffer.Send(tx_));
+  counts_.applied += buffer.rows();
+  return TouchUsage(tx_, now_, {watched.begin(), watched.end()});
 }
 
 }  // namespace broadbill::rating

@@ -16,7 +16,7 @@ namespace broadbill::rating {
 class UsageOwners {
  public:
   static absl::StatusOr<UsageOwners> Load(db::Tx& tx, const std::vector<int16_t>& kinds,
-                                          std::vector<std::string> subjects);
+                                          const std::vector<std::string_view>& subjects);
 
   // Null when nobody has the subject on that day of the item's zone.
   const SubjectRow* Find(std::string_view subject, absl::Time at) const;
@@ -25,9 +25,11 @@ class UsageOwners {
   struct Owner {
     SubjectRow row;
     absl::Time from, to;  // its days as instants
+    size_t next;          // of the same subject
   };
-  std::vector<Owner> owners_;  // those of one subject stand together
-  absl::flat_hash_map<std::string, std::pair<size_t, size_t>> spans_;
+  static constexpr size_t kNone = static_cast<size_t>(-1);
+  std::vector<Owner> owners_;
+  absl::flat_hash_map<std::string, size_t> first_;
 };
 
 }  // namespace broadbill::rating

@@ -1,65 +1,91 @@
 #include "services/rating/store/event_keys.h"
 
-#include <map>
-#include <set>
-
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "libs/status/macros.h"
 
 namespace broadbill::rating {
 namespace {
 
-std::vector<Uuid> KeysOf(const std::vector<EventKeyRow>& rows) {
-  std::vector<Uuid> out;
-  out.reserve(rows.size());
-  for (const EventKeyRow& row : rows) out.push_back(row.event_key);
+// The fewest ids for which COPY is worth its savepoint.
+constexpr size_t kCopyFrom = 64;
+
+// Ids that somebody has, with their contents.
+using Known = absl::flat_hash_map<Uuid, int64_t>;
+
+absl::Status Add(const absl::StatusOr<db::Result>& rows, Known& known) {
+  RETURN_IF_ERROR(rows.status());
+  for (int i = 0; i < rows->size(); ++i) known[rows->Get<Uuid>(i, 0)] = rows->Get<int64_t>(i, 1);
+  return absl::OkStatus();
+}
+
+std::vector<EventKeyRow> Unknown(const std::vector<EventKeyRow>& keys, const Known& known) {
+  std::vector<EventKeyRow> out;
+  out.reserve(keys.size());
+  for (const EventKeyRow& row : keys) {
+    if (!known.contains(row.event_key)) out.push_back(row);
+  }
   return out;
 }
 
-absl::Status Find(db::Tx& tx, const std::string& table, const std::vector<Uuid>& keys,
-                  std::map<Uuid, int64_t>& found) {
-  if (keys.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(
-      const db::Result rows,
-      tx.Exec("SELECT event_key, content FROM " + table + " WHERE event_key = ANY($1)", keys));
-  for (int i = 0; i < rows.size(); ++i) found[rows.Get<Uuid>(i, 0)] = rows.Get<int64_t>(i, 1);
-  return absl::OkStatus();
+// Writes ids of which none was there a moment ago, as fast as they can be written; false when
+// somebody took one of them since, and nothing is written.
+absl::StatusOr<bool> CopyAll(db::Tx& tx, const std::vector<EventKeyRow>& keys) {
+  if (keys.size() < kCopyFrom) return false;
+  RETURN_IF_ERROR(tx.ExecScript("SAVEPOINT event_keys"));
+  const absl::Status copied = db::Copy(tx, keys);
+  if (copied.ok()) {
+    RETURN_IF_ERROR(tx.ExecScript("RELEASE event_keys"));
+    return true;
+  }
+  if (!absl::IsAlreadyExists(copied)) return copied;
+  RETURN_IF_ERROR(tx.ExecScript("ROLLBACK TO event_keys"));
+  return false;
+}
+
+// Writes those that nobody took in the meantime; the others become known.
+absl::Status InsertEach(db::Tx& tx, const std::vector<EventKeyRow>& keys, Known& known) {
+  ASSIGN_OR_RETURN(const db::Result taken,
+                   db::InsertArrays(tx, keys, "ON CONFLICT DO NOTHING RETURNING event_key"));
+  if (static_cast<size_t>(taken.size()) == keys.size()) return absl::OkStatus();
+  absl::flat_hash_set<Uuid> ours;
+  for (int i = 0; i < taken.size(); ++i) ours.insert(taken.Get<Uuid>(i, 0));
+  std::vector<Uuid> others;
+  for (const EventKeyRow& row : keys) {
+    if (!ours.contains(row.event_key)) others.push_back(row.event_key);
+  }
+  return Add(tx.Exec("SELECT event_key, content FROM event_key WHERE event_key = ANY($1)", others),
+             known);
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<Claimed>> ClaimEventKeys(db::Tx& tx,
                                                     const std::vector<EventKeyRow>& keys) {
+  std::vector<Uuid> ids;
+  ids.reserve(keys.size());
+  for (const EventKeyRow& row : keys) ids.push_back(row.event_key);
   // Reading event_key_held locks it against HoldEventKeys until the transaction ends, so that no id
-  // goes over between this question and the next.
-  std::map<Uuid, int64_t> known;
-  RETURN_IF_ERROR(Find(tx, "event_key_held", KeysOf(keys), known));
-  std::vector<EventKeyRow> rest;
-  for (const EventKeyRow& row : keys) {
-    if (known.count(row.event_key) == 0) rest.push_back(row);
-  }
-  ASSIGN_OR_RETURN(const db::Result taken,
-                   db::InsertArrays(tx, rest, "ON CONFLICT DO NOTHING RETURNING event_key"));
-  std::vector<bool> fresh(rest.size(), static_cast<size_t>(taken.size()) == rest.size());
-  if (static_cast<size_t>(taken.size()) < rest.size()) {
-    std::set<Uuid> ours;
-    for (int i = 0; i < taken.size(); ++i) ours.insert(taken.Get<Uuid>(i, 0));
-    std::vector<Uuid> others;
-    for (size_t i = 0; i < rest.size(); ++i) {
-      fresh[i] = ours.count(rest[i].event_key) > 0;
-      if (!fresh[i]) others.push_back(rest[i].event_key);
-    }
-    RETURN_IF_ERROR(Find(tx, "event_key", others, known));
-  }
+  // goes over behind this question.
+  Known known;
+  RETURN_IF_ERROR(
+      Add(tx.Exec("SELECT event_key, content FROM event_key_held WHERE event_key = ANY($1) UNION "
+                  "ALL SELECT event_key, content FROM event_key WHERE event_key = ANY($1)",
+                  ids),
+          known));
+  const std::vector<EventKeyRow> rest = Unknown(keys, known);
+  ASSIGN_OR_RETURN(const bool copied, CopyAll(tx, rest));
+  if (!copied) RETURN_IF_ERROR(InsertEach(tx, rest, known));
   std::vector<Claimed> out;
   out.reserve(keys.size());
-  size_t next = 0;
   for (const EventKeyRow& row : keys) {
-    if (next < rest.size() && rest[next].event_key == row.event_key && fresh[next++]) {
+    const auto found = known.find(row.event_key);
+    if (found == known.end()) {
       out.push_back(Claimed::kNew);
-      continue;
+    } else {
+      const int64_t content = found->second;
+      out.push_back(content == 0 || content == row.content ? Claimed::kSame : Claimed::kOther);
     }
-    const int64_t content = known[row.event_key];
-    out.push_back(content == 0 || content == row.content ? Claimed::kSame : Claimed::kOther);
   }
   return out;
 }

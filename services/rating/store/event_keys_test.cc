@@ -89,6 +89,24 @@ TEST_CASE("who takes an id at the same time waits, and ids do not go over meanwh
   CHECK(*HoldEventKeys(*f.pool, 1) == 1);
 }
 
+TEST_CASE("one of many ids is taken at the same time") {
+  Fixture f;
+  std::vector<EventKeyRow> keys;
+  for (int n = 0; n < 200; ++n) keys.push_back(Key(n, 1));
+  db::Tx first = *f.pool->Begin();
+  REQUIRE(ClaimEventKeys(first, {Key(7, 5), Key(9, 1)}).ok());
+  std::vector<Claimed> second;
+  std::thread other([&] { second = f.Claim(keys); });
+  absl::SleepFor(absl::Milliseconds(50));
+  REQUIRE(first.Commit().ok());
+  other.join();
+  std::vector<Claimed> expected(200, Claimed::kNew);
+  expected[7] = Claimed::kOther;
+  expected[9] = Claimed::kSame;
+  CHECK(second == expected);
+  CHECK(f.Count("event_key") == 200);
+}
+
 TEST_CASE("ids are taken once while they go over") {
   Fixture f;
   int64_t taken = 0;
