@@ -54,14 +54,16 @@ absl::Status LockSubjects(db::Tx& tx);
 class Ingest {
  public:
   // `import_id`: the file that the records come with. `decks`: what is loaded already; none: calls
-  // load theirs.
+  // load theirs. `filters`: of the ids of events; none: all are asked for.
   Ingest(db::Tx& tx, absl::Time now, std::string source_name,
-         std::optional<Uuid> import_id = std::nullopt, DeckCache* decks = nullptr)
+         std::optional<Uuid> import_id = std::nullopt, DeckCache* decks = nullptr,
+         KeyFilters* filters = nullptr)
       : tx_(tx),
         now_(now),
         source_name_(std::move(source_name)),
         import_id_(import_id),
-        decks_(decks) {}
+        decks_(decks),
+        filters_(filters) {}
 
   absl::Status AddSamples(const std::vector<RadiusRecord>& records);
   absl::Status AddRestarts(const std::vector<NasRestart>& restarts);
@@ -102,6 +104,7 @@ class Ingest {
   const std::string source_name_;
   std::optional<Uuid> import_id_;
   DeckCache* const decks_;
+  KeyFilters* const filters_;
   std::map<std::string, WaitingRow> again_;  // what is tried again, by what its key is now
   IngestCounts counts_;
   std::vector<WaitingRow> waiting_;

@@ -116,7 +116,7 @@ absl::StatusOr<std::vector<KeyedEvent>> Ingest::NewEvents(
       conflict(*event.record);
     }
   }
-  ASSIGN_OR_RETURN(const std::vector<Claimed> claimed, ClaimEventKeys(tx_, keys));
+  ASSIGN_OR_RETURN(const std::vector<Claimed> claimed, ClaimEventKeys(tx_, keys, filters_));
   size_t fresh = 0;
   for (size_t i = 0; i < firsts; ++i) {
     const UsageEventRecord& record = *events[i].record;

@@ -9,6 +9,8 @@ namespace {
 
 // The fewest ids for which COPY is worth its savepoint.
 constexpr size_t kCopyFrom = 64;
+// The fewest for which the filters are worth their questions.
+constexpr size_t kFilterFrom = 64;
 
 // Ids that somebody has, with their contents.
 using Known = absl::flat_hash_map<Uuid, int64_t>;
@@ -17,6 +19,20 @@ absl::Status Add(const absl::StatusOr<db::Result>& rows, Known& known) {
   RETURN_IF_ERROR(rows.status());
   for (int i = 0; i < rows->size(); ++i) known[rows->Get<Uuid>(i, 0)] = rows->Get<int64_t>(i, 1);
   return absl::OkStatus();
+}
+
+// Reading event_key_held locks it against HoldEventKeys until the transaction ends, so that no id
+// goes over behind these questions.
+absl::Status Find(db::Tx& tx, const std::vector<Uuid>& ids, KeyFilters* filters, Known& known) {
+  const std::string from_new = "SELECT event_key, content FROM event_key WHERE event_key = ANY($1)";
+  const std::string from_held =
+      "SELECT event_key, content FROM event_key_held WHERE event_key = ANY($1)";
+  if (filters == nullptr || ids.size() < kFilterFrom) {
+    return Add(tx.Exec(from_held + " UNION ALL " + from_new, ids), known);
+  }
+  ASSIGN_OR_RETURN(const std::vector<Uuid> held, filters->MayBeHeld(tx, ids));
+  if (!held.empty()) RETURN_IF_ERROR(Add(tx.Exec(from_held, held), known));
+  return Add(tx.Exec(from_new, ids), known);
 }
 
 std::vector<EventKeyRow> Unknown(const std::vector<EventKeyRow>& keys, const Known& known) {
@@ -61,18 +77,13 @@ absl::Status InsertEach(db::Tx& tx, const std::vector<EventKeyRow>& keys, Known&
 }  // namespace
 
 absl::StatusOr<std::vector<Claimed>> ClaimEventKeys(db::Tx& tx,
-                                                    const std::vector<EventKeyRow>& keys) {
+                                                    const std::vector<EventKeyRow>& keys,
+                                                    KeyFilters* filters) {
   std::vector<Uuid> ids;
   ids.reserve(keys.size());
   for (const EventKeyRow& row : keys) ids.push_back(row.event_key);
-  // Reading event_key_held locks it against HoldEventKeys until the transaction ends, so that no id
-  // goes over behind this question.
   Known known;
-  RETURN_IF_ERROR(
-      Add(tx.Exec("SELECT event_key, content FROM event_key_held WHERE event_key = ANY($1) UNION "
-                  "ALL SELECT event_key, content FROM event_key WHERE event_key = ANY($1)",
-                  ids),
-          known));
+  RETURN_IF_ERROR(Find(tx, ids, filters, known));
   const std::vector<EventKeyRow> rest = Unknown(keys, known);
   ASSIGN_OR_RETURN(const bool copied, CopyAll(tx, rest));
   if (!copied) RETURN_IF_ERROR(InsertEach(tx, rest, known));
@@ -109,10 +120,15 @@ absl::StatusOr<int64_t> HoldEventKeys(db::Pool& pool, int slice) {
   ASSIGN_OR_RETURN(const db::Result moved,
                    tx.Exec("WITH gone AS (DELETE FROM event_key WHERE event_key BETWEEN $1 AND $2 "
                            "RETURNING event_key, content) INSERT INTO event_key_held (event_key, "
-                           "content) SELECT event_key, content FROM gone ORDER BY event_key",
+                           "content) SELECT event_key, content FROM gone ORDER BY event_key "
+                           "RETURNING event_key",
                            from, to));
+  std::vector<Uuid> keys;
+  keys.reserve(static_cast<size_t>(moved.size()));
+  for (int i = 0; i < moved.size(); ++i) keys.push_back(moved.Get<Uuid>(i, 0));
+  RETURN_IF_ERROR(AddToFilters(tx, slice, keys));
   RETURN_IF_ERROR(tx.Commit());
-  return moved.affected();
+  return moved.size();
 }
 
 }  // namespace broadbill::rating

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libs/db/rows.h"
+#include "services/rating/store/key_filter.h"
 
 namespace broadbill::rating {
 
@@ -24,17 +25,18 @@ struct EventKeyRow {
 enum class Claimed { kNew, kSame, kOther };  // other: the id was used with other content
 
 // Takes ids that nobody has, once and for all when `tx` commits. `keys` ascend and are distinct, so
-// that two at one time wait for each other and never both ways. One answer per key.
+// that two at one time wait for each other and never both ways. One answer per key. `filters` spare
+// most looks into the large table.
 absl::StatusOr<std::vector<Claimed>> ClaimEventKeys(db::Tx& tx,
-                                                    const std::vector<EventKeyRow>& keys);
+                                                    const std::vector<EventKeyRow>& keys,
+                                                    KeyFilters* filters = nullptr);
 
 // Gives ids back, so that they can be taken again.
 absl::Status ReleaseEventKeys(db::Tx& tx, const std::vector<Uuid>& keys);
 
-// New ids go over in so many slices of the space of keys, a transaction each.
-inline constexpr int kKeySlices = 256;
-// Moves slice `slice`, 0 to kKeySlices − 1; answers how many ids it had. Fails when those who read
-// the large table do not let go of it for 300 ms: to be tried again.
+// New ids go over slice by slice, a transaction each. Moves slice `slice`, 0 to kKeySlices − 1;
+// answers how many ids it had. Fails when those who read the large table do not let go of it for
+// 300 ms: to be tried again.
 absl::StatusOr<int64_t> HoldEventKeys(db::Pool& pool, int slice);
 
 }  // namespace broadbill::rating
