@@ -36,6 +36,20 @@ void Report(const FileRecords& file, const IngestCounts& counts, ImportResult& o
   convert::SetErrors(file.errors, out);
 }
 
+// Quarters of an hour whose events go with a file.
+absl::Status TouchEvents(db::Tx& tx, absl::Time now, const Uuid& import_id) {
+  ASSIGN_OR_RETURN(
+      const db::Result rows,
+      tx.Exec("SELECT DISTINCT item_id, floor(extract(epoch FROM at) / 900)::int4 FROM usage_event "
+              "WHERE import_id = $1",
+              import_id));
+  std::vector<ChangedQuarter> changed;
+  for (int i = 0; i < rows.size(); ++i) {
+    changed.emplace_back(rows.Get<Uuid>(i, 0), rows.Get<int32_t>(i, 1));
+  }
+  return TouchQuarters(tx, now, changed);
+}
+
 // Items whose usage went: the watcher looks at those that have anything to watch.
 absl::Status TouchWatched(db::Tx& tx, absl::Time now, const std::set<Uuid>& items) {
   const std::vector<Uuid> ids(items.begin(), items.end());
@@ -233,6 +247,7 @@ absl::StatusOr<pb::UndoImportResponse> FileImports::UndoImport(
         std::set<Uuid> others;
         pb::UndoImportResponse response;
         RETURN_IF_ERROR(ReleaseEvents(tx, id));
+        RETURN_IF_ERROR(TouchEvents(tx, clock_.Now(), id));
         ASSIGN_OR_RETURN(const int64_t samples, DeleteRows(tx, "usage_sample", id, items));
         ASSIGN_OR_RETURN(const int64_t events, DeleteRows(tx, "usage_event", id, items));
         ASSIGN_OR_RETURN(const int64_t calls, DeleteRows(tx, "call", id, others));

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <tuple>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/macros.h"
 #include "services/rating/app/ingest.h"
@@ -166,16 +165,17 @@ absl::Status Ingest::CopyEvents(std::vector<OwnedEvent> events) {
     return std::tie(a.account, a.at) < std::tie(b.account, b.at);
   });
   db::CopyBuffer<EventRow> buffer;
-  absl::flat_hash_set<Uuid> watched;
+  std::vector<ChangedQuarter> changed;
+  changed.reserve(events.size());
   for (const auto& [account, at, owner, event] : events) {
     const UsageEventRecord& record = *event->record;
     buffer.Add({owner->account_id, owner->item_id, at, event->key.event_key, record.source,
                 record.id, InOctets(record), OutOctets(record), import_id_});
-    if (owner->watched) watched.insert(owner->item_id);
+    changed.emplace_back(owner->item_id, QuarterOf(at));
   }
   RETURN_IF_ERROR(buffer.Send(tx_));
   counts_.applied += buffer.rows();
-  return TouchUsage(tx_, now_, {watched.begin(), watched.end()});
+  return TouchQuarters(tx_, now_, changed);
 }
 
 }  // namespace broadbill::rating

@@ -14,7 +14,7 @@ namespace {
 namespace common = broadbill::common::v1;
 namespace pb = broadbill::rating::v1;
 
-constexpr size_t kBatch = 500;  // stretches whose samples are in memory at one time
+constexpr size_t kBatch = 1000;  // stretches whose readings are in memory at one time
 
 UsageCycle ToCycle(const UsageCycleRow& row) {
   UsageCycle out;
@@ -156,8 +156,8 @@ bool AskWithHistory(const std::vector<LiveItem>& items, const std::vector<LiveSt
   return true;
 }
 
-absl::Status Answer(db::Tx& tx, const PeriodQuestions& questions) {
-  ASSIGN_OR_RETURN(auto response, AnswerPeriodUsage(tx, questions.request));
+absl::Status Answer(db::Tx& tx, const PeriodQuestions& questions, UsageSums& sums) {
+  ASSIGN_OR_RETURN(auto response, AnswerPeriodUsage(tx, questions.request, &sums));
   for (size_t i = 0; i < questions.asked.size(); ++i) {
     if (questions.asked[i] == nullptr) continue;
     questions.asked[i]->usage =
@@ -180,6 +180,19 @@ bool CanBeUsedUp(const common::UsageTerms& terms) {
 absl::Status TouchUsage(db::Tx& tx, absl::Time now, const std::vector<Uuid>& items) {
   if (items.empty()) return absl::OkStatus();
   return db::InsertOne(tx, UsageTouchedRow{Uuid::Make(now), now, items}).status();
+}
+
+absl::Status TouchQuarters(db::Tx& tx, absl::Time now, const std::vector<ChangedQuarter>& changed) {
+  if (changed.empty()) return absl::OkStatus();
+  UsageTouchedRow row{Uuid::Make(now), now, {}, {}};
+  row.items.reserve(changed.size());
+  row.quarters.reserve(changed.size());
+  for (size_t i = 0; i < changed.size(); ++i) {
+    if (i > 0 && changed[i] == changed[i - 1]) continue;
+    row.items.push_back(changed[i].first);
+    row.quarters.push_back(changed[i].second);
+  }
+  return db::InsertOne(tx, row).status();
 }
 
 absl::StatusOr<std::map<Uuid, LiveItem>> LoadLiveItems(db::Tx& tx, const std::vector<Uuid>& items,
@@ -215,7 +228,7 @@ std::optional<LiveStretch> StretchAt(const LiveItem& item, absl::Time at) {
   return std::nullopt;
 }
 
-absl::Status FillUsage(db::Tx& tx, std::vector<LiveStretch>& stretches) {
+absl::Status FillUsage(db::Tx& tx, std::vector<LiveStretch>& stretches, UsageSums& sums) {
   std::map<Uuid, std::vector<LiveStretch*>> accounts;
   std::vector<Uuid> ids;
   for (LiveStretch& one : stretches) accounts[one.account_id].push_back(&one);
@@ -228,7 +241,7 @@ absl::Status FillUsage(db::Tx& tx, std::vector<LiveStretch>& stretches) {
       for (LiveStretch* one : asked) AddQuery(*one, one, questions);
     }
     if (questions.asked.size() < kBatch && id != accounts.rbegin()->first) continue;
-    RETURN_IF_ERROR(Answer(tx, questions));
+    RETURN_IF_ERROR(Answer(tx, questions, sums));
     questions = {};
   }
   return absl::OkStatus();

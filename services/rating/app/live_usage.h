@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,7 @@
 #include "broadbill/rating/v1/period_usage.pb.h"
 #include "libs/calendar/usage_period.h"
 #include "libs/db/pool.h"
+#include "services/rating/app/usage_sums.h"
 #include "services/rating/store/rows.h"
 
 namespace broadbill::rating {
@@ -21,6 +23,12 @@ bool CanBeUsedUp(const broadbill::common::v1::UsageTerms& terms);
 
 // The watcher looks at these items after the transaction; nothing for none.
 absl::Status TouchUsage(db::Tx& tx, absl::Time now, const std::vector<Uuid>& items);
+
+// An item with a quarter of an hour (domain/usage_sums.h) in which its usage changed.
+using ChangedQuarter = std::pair<Uuid, int32_t>;
+// Whoever adds or takes away events names their items and quarters, watched or not, in the same
+// transaction. Nothing for none; neighbours that are equal count once.
+absl::Status TouchQuarters(db::Tx& tx, absl::Time now, const std::vector<ChangedQuarter>& changed);
 
 struct LiveItem {
   UsageCycleRow cycle;
@@ -46,6 +54,6 @@ struct LiveStretch {
 };
 // The one that holds an instant, without usage; none where no terms of usage hold.
 std::optional<LiveStretch> StretchAt(const LiveItem& item, absl::Time at);
-absl::Status FillUsage(db::Tx& tx, std::vector<LiveStretch>& stretches);
+absl::Status FillUsage(db::Tx& tx, std::vector<LiveStretch>& stretches, UsageSums& sums);
 
 }  // namespace broadbill::rating

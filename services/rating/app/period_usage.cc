@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "libs/calendar/time_zone.h"
@@ -11,11 +10,9 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/period_calls.h"
 #include "services/rating/app/rating_app.h"
-#include "services/rating/app/restarts.h"
 #include "services/rating/app/settlement.h"
 #include "services/rating/app/terms.h"
-#include "services/rating/domain/usage.h"
-#include "services/rating/store/usage_rows.h"
+#include "services/rating/app/usage_octets.h"
 
 namespace broadbill::rating {
 namespace {
@@ -49,38 +46,22 @@ absl::StatusOr<Query> ReadQuery(const pb::PeriodUsageQuery& in, const std::strin
   return out;
 }
 
-struct Usage {
-  std::map<Uuid, std::map<std::string, std::vector<UsageSample>>> sessions;  // by item
-  Restarts restarts;
-  std::multimap<Uuid, EventRow> events;
+// Calls and waiting records of the items.
+struct Records {
   std::multimap<Uuid, CallRow> calls;
   std::multimap<Uuid, absl::Time> waiting;
 };
 
-// Everything that can touch the queries, in four statements.
-absl::StatusOr<Usage> Load(db::Tx& tx, const std::vector<Query>& queries) {
-  ItemKeys keys;
+absl::StatusOr<Records> LoadRecords(db::Tx& tx, const std::vector<Query>& queries) {
   std::vector<Uuid> items;
   absl::Time start = absl::InfiniteFuture();
   absl::Time end = absl::InfinitePast();
   for (const Query& query : queries) {
-    keys.Add(query.account_id, query.item_id);
     items.push_back(query.item_id);
     start = std::min(start, query.start);
     end = std::max(end, query.end);
   }
-  Usage out;
-  ASSIGN_OR_RETURN(const std::vector<SampleRow> samples, SamplesTouching(tx, keys, start, end));
-  for (const SampleRow& row : samples) {
-    out.sessions[row.item_id][row.session_id].push_back(
-        {row.at, row.session_seconds, static_cast<uint64_t>(row.in_octets),
-         static_cast<uint64_t>(row.out_octets), row.wide});
-  }
-  std::vector<std::string> ids;
-  for (const SampleRow& row : samples) ids.push_back(row.session_id);
-  ASSIGN_OR_RETURN(out.restarts, Restarts::Load(tx, ids));
-  ASSIGN_OR_RETURN(const std::vector<EventRow> events, EventsWithin(tx, keys, start, end));
-  for (const EventRow& row : events) out.events.emplace(row.item_id, row);
+  Records out;
   ASSIGN_OR_RETURN(const std::vector<CallRow> calls,
                    db::Select<CallRow>(tx,
                                        "WHERE item_id = ANY($1) AND answered_at >= $2 AND "
@@ -96,36 +77,29 @@ absl::StatusOr<Usage> Load(db::Tx& tx, const std::vector<Query>& queries) {
   return out;
 }
 
-// Counts the octets of a stretch as its terms do.
-void Count(const Usage& usage, Stretch& stretch) {
-  const Query& query = stretch.of;
-  const UsageStretches stretches = StretchesOf(stretch.terms, query.start, query.end, query.zone);
-  std::vector<Octets> octets(stretches.free.size());
-  int64_t revision = 0;
-  if (const auto item = usage.sessions.find(query.item_id); item != usage.sessions.end()) {
-    for (const auto& [session, samples] : item->second) {
-      revision += static_cast<int64_t>(samples.size());
-      for (const SessionGeneration& generation : Generations(samples, usage.restarts.Of(session))) {
-        const std::vector<Octets> parts = SplitOctets(generation, stretches.boundaries);
-        for (size_t i = 0; i < parts.size(); ++i) {
-          octets[i].in += parts[i].in;
-          octets[i].out += parts[i].out;
-        }
-      }
-    }
+// Counts the octets of stretches as their terms do.
+absl::Status Count(db::Tx& tx, const std::vector<Stretch*>& stretches, UsageSums* sums) {
+  std::vector<UsageStretches> cuts;
+  std::vector<ItemOctets> octets;
+  for (const Stretch* stretch : stretches) {
+    const Query& query = stretch->of;
+    cuts.push_back(StretchesOf(stretch->terms, query.start, query.end, query.zone));
+    octets.push_back({query.account_id, query.item_id, cuts.back().boundaries});
+    octets.back().octets.resize(cuts.back().free.size());
   }
-  const auto [begin, end] = usage.events.equal_range(query.item_id);
-  for (auto it = begin; it != end; ++it) {
-    if (it->second.at < query.start || it->second.at >= query.end) continue;
-    ++revision;
-    const auto after =
-        std::upper_bound(stretches.boundaries.begin(), stretches.boundaries.end(), it->second.at);
-    Octets& part = octets[static_cast<size_t>(after - stretches.boundaries.begin()) - 1];
-    part.in += static_cast<uint64_t>(it->second.in_octets);
-    part.out += static_cast<uint64_t>(it->second.out_octets);
+  std::vector<ItemOctets*> wanted;
+  for (ItemOctets& one : octets) wanted.push_back(&one);
+  if (sums != nullptr) {
+    RETURN_IF_ERROR(sums->Count(wanted));
+  } else {
+    RETURN_IF_ERROR(AddEvents(tx, wanted));
+    RETURN_IF_ERROR(AddSessions(tx, wanted));
   }
-  stretch.octets = CountOctets(stretch.terms, stretches, octets);
-  stretch.revision = revision;
+  for (size_t i = 0; i < stretches.size(); ++i) {
+    stretches[i]->octets = CountOctets(stretches[i]->terms, cuts[i], octets[i].octets);
+    stretches[i]->revision = octets[i].revision;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status AddTopUps(const Settlement& settlement, const Query& query, int exponent,
@@ -216,8 +190,8 @@ absl::Status AddStretches(const pb::PeriodUsageQuery& in, const std::string& fie
   return absl::OkStatus();
 }
 
-// What was bought, and the usage of earlier periods that is not asked for itself.
-absl::Status SettleAll(db::Tx& tx, const std::vector<Query>& queries, const Usage& usage,
+// What was bought, and all usage that counts.
+absl::Status SettleAll(db::Tx& tx, const std::vector<Query>& queries, UsageSums* sums,
                        Settlement& settlement) {
   std::vector<Uuid> items;
   for (const Query& query : queries) items.push_back(query.item_id);
@@ -226,23 +200,21 @@ absl::Status SettleAll(db::Tx& tx, const std::vector<Query>& queries, const Usag
       db::Select<TopUpRow>(tx, "WHERE item_id = ANY($1) ORDER BY bought_at, top_up_id", items));
   settlement.Bought(bought);
   settlement.Trim();
-  for (Stretch* stretch : settlement.asked()) Count(usage, *stretch);
+  RETURN_IF_ERROR(Count(tx, settlement.asked(), sums));
+  std::vector<Stretch*> part;
   const std::vector<Stretch*> earlier = settlement.earlier();
-  for (size_t begin = 0; begin < earlier.size(); begin += kEarlierBatch) {
-    const size_t end = std::min(earlier.size(), begin + kEarlierBatch);
-    std::vector<Query> days;
-    for (size_t i = begin; i < end; ++i) days.push_back(earlier[i]->of);
-    ASSIGN_OR_RETURN(const Usage before, Load(tx, days));
-    for (size_t i = begin; i < end; ++i) {
-      if (earlier[i]->terms.measure == Measure::kTotal) Count(before, *earlier[i]);
-    }
+  for (size_t i = 0; i < earlier.size(); ++i) {
+    if (earlier[i]->terms.measure == Measure::kTotal) part.push_back(earlier[i]);
+    if (part.size() < kEarlierBatch && i + 1 < earlier.size()) continue;
+    RETURN_IF_ERROR(Count(tx, part, sums));
+    part.clear();
   }
   return settlement.Settle();
 }
 
 // The calls that a query asks for.
 PeriodCalls CallsOf(const pb::PeriodUsageQuery& in, const std::string& field, const Query& query,
-                    const Usage& usage, pb::PeriodUsage& answer) {
+                    const Records& usage, pb::PeriodUsage& answer) {
   PeriodCalls out{&in, field, query.zone, {}, &answer};
   const auto [begin, end] = usage.calls.equal_range(query.item_id);
   for (auto it = begin; it != end; ++it) {
@@ -255,7 +227,7 @@ PeriodCalls CallsOf(const pb::PeriodUsageQuery& in, const std::string& field, co
 }  // namespace
 
 absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
-    db::Tx& tx, const pb::BatchGetPeriodUsageRequest& request) {
+    db::Tx& tx, const pb::BatchGetPeriodUsageRequest& request, UsageSums* sums) {
   std::vector<Query> queries;
   for (int i = 0; i < request.queries_size(); ++i) {
     ASSIGN_OR_RETURN(Query query, ReadQuery(request.queries(i), absl::StrCat("queries[", i, "].")));
@@ -269,8 +241,11 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
     RETURN_IF_ERROR(AddStretches(request.queries(i), absl::StrCat("queries[", i, "]."),
                                  queries[static_cast<size_t>(i)], settlement));
   }
-  ASSIGN_OR_RETURN(const Usage usage, Load(tx, queries));
-  RETURN_IF_ERROR(SettleAll(tx, queries, usage, settlement));
+  RETURN_IF_ERROR(SettleAll(tx, queries, sums, settlement));
+  Records usage;
+  if (sums == nullptr) {
+    ASSIGN_OR_RETURN(usage, LoadRecords(tx, queries));
+  }
   std::vector<PeriodCalls> calls;
   for (int i = 0; i < request.queries_size(); ++i) {
     const pb::PeriodUsageQuery& in = request.queries(i);
@@ -295,7 +270,7 @@ absl::StatusOr<pb::BatchGetPeriodUsageResponse> RatingApp::BatchGetPeriodUsage(
     const rpc::Context&, const pb::BatchGetPeriodUsageRequest& request) {
   if (request.queries_size() > 20000) return InvalidField("queries", "must be at most 20,000");
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
-  return AnswerPeriodUsage(tx, request);
+  return AnswerPeriodUsage(tx, request, nullptr);
 }
 
 }  // namespace broadbill::rating

@@ -5,11 +5,13 @@
 #include "absl/status/statusor.h"
 #include "broadbill/rating/v1/period_usage.pb.h"
 #include "libs/db/pool.h"
+#include "services/rating/app/usage_sums.h"
 
 namespace broadbill::rating {
 
-// As BatchGetPeriodUsage, in a transaction of the caller.
+// As BatchGetPeriodUsage, in a transaction of the caller. With `sums` data usage is counted by them
+// and all else is left out.
 absl::StatusOr<broadbill::rating::v1::BatchGetPeriodUsageResponse> AnswerPeriodUsage(
-    db::Tx& tx, const broadbill::rating::v1::BatchGetPeriodUsageRequest& request);
+    db::Tx& tx, const broadbill::rating::v1::BatchGetPeriodUsageRequest& request, UsageSums* sums);
 
 }  // namespace broadbill::rating

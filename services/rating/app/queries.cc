@@ -8,10 +8,8 @@
 #include "services/rating/app/decks.h"
 #include "services/rating/app/page.h"
 #include "services/rating/app/rating_app.h"
-#include "services/rating/app/restarts.h"
-#include "services/rating/domain/usage.h"
+#include "services/rating/app/usage_sums.h"
 #include "services/rating/store/rows.h"
-#include "services/rating/store/usage_rows.h"
 
 namespace broadbill::rating {
 namespace {
@@ -137,41 +135,15 @@ absl::StatusOr<pb::ListUsageResponse> RatingApp::ListUsage(const rpc::Context&,
   if (end <= start || end - start > absl::Hours(24 * 400)) {
     return InvalidField("end_time", "must be after start_time, at most 400 days later");
   }
-  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
+  ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin(db::Isolation::kRepeatableRead));
   ASSIGN_OR_RETURN(const std::vector<ItemTermsRow> terms,
                    db::Select<ItemTermsRow>(tx, "WHERE account_id = $1 AND item_id = $2 LIMIT 1",
                                             account, item));
   const auto zone = LoadZone(terms.empty() ? "UTC" : terms[0].time_zone);
   const std::vector<absl::Time> bounds = BoundsOf(request.granularity(), start, end, *zone);
-  std::vector<Octets> totals(bounds.size() - 1);
-  ItemKeys keys;
-  keys.Add(account, item);
-  ASSIGN_OR_RETURN(const std::vector<SampleRow> rows, SamplesTouching(tx, keys, start, end));
-  std::map<std::string, std::vector<UsageSample>> sessions;
-  for (const SampleRow& row : rows) {
-    sessions[row.session_id].push_back({row.at, row.session_seconds,
-                                        static_cast<uint64_t>(row.in_octets),
-                                        static_cast<uint64_t>(row.out_octets), row.wide});
-  }
-  std::vector<std::string> ids;
-  for (const auto& [session, samples] : sessions) ids.push_back(session);
-  ASSIGN_OR_RETURN(const Restarts restarts, Restarts::Load(tx, ids));
-  for (const auto& [session, samples] : sessions) {
-    for (const SessionGeneration& generation : Generations(samples, restarts.Of(session))) {
-      const std::vector<Octets> parts = SplitOctets(generation, bounds);
-      for (size_t i = 0; i < parts.size(); ++i) {
-        totals[i].in += parts[i].in;
-        totals[i].out += parts[i].out;
-      }
-    }
-  }
-  ASSIGN_OR_RETURN(const std::vector<EventRow> events, EventsWithin(tx, keys, start, end));
-  for (const EventRow& event : events) {
-    const auto bucket =
-        std::upper_bound(bounds.begin(), bounds.end(), event.at) - bounds.begin() - 1;
-    totals[static_cast<size_t>(bucket)].in += static_cast<uint64_t>(event.in_octets);
-    totals[static_cast<size_t>(bucket)].out += static_cast<uint64_t>(event.out_octets);
-  }
+  ItemOctets counted{account, item, bounds, std::vector<Octets>(bounds.size() - 1)};
+  RETURN_IF_ERROR(UsageSums(tx).Count({&counted}));
+  const std::vector<Octets>& totals = counted.octets;
   pb::ListUsageResponse response;
   for (size_t i = 0; i < totals.size(); ++i) {
     pb::UsageBucket* out = response.add_buckets();

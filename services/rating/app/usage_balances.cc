@@ -32,7 +32,8 @@ absl::StatusOr<Pace> PaceOf(db::Tx& tx, const LiveStretch& stretch, CivilDay fir
   recent.days = {std::max(first_day, today - kForecastDays), today + 1};
   recent.full = recent.days;
   std::vector<LiveStretch> one = {recent};
-  RETURN_IF_ERROR(FillUsage(tx, one));
+  UsageSums sums(tx);
+  RETURN_IF_ERROR(FillUsage(tx, one, sums));
   return Pace{one.front().counted(), now - StartOfDay(recent.days.start, stretch.zone)};
 }
 
@@ -122,7 +123,8 @@ absl::StatusOr<pb::UsageBalance> UsageBalances::GetUsageBalance(
                                    "no period with terms of data usage is running");
   }
   std::vector<LiveStretch> one = {*running};
-  RETURN_IF_ERROR(FillUsage(tx, one));
+  UsageSums sums(tx);
+  RETURN_IF_ERROR(FillUsage(tx, one, sums));
   const LiveStretch& stretch = one.front();
   pb::UsageBalance out;
   out.set_account_id(request.account_id());

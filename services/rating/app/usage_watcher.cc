@@ -18,8 +18,10 @@ namespace {
 namespace common = broadbill::common::v1;
 namespace pb = broadbill::rating::v1;
 
-constexpr size_t kItemsPerStep = 1000;
-constexpr int64_t kRowsPerStep = 200;
+// The more waits, the more is looked at together: many changes of an item are one look.
+constexpr size_t kItemsPerStep = 20000;
+constexpr size_t kQuartersPerStep = 200000;
+constexpr int64_t kRowsPerStep = 100;
 constexpr absl::Duration kPoll = absl::Milliseconds(100);
 constexpr absl::Duration kBackoff = absl::Seconds(1);
 constexpr absl::Duration kLostEvery = absl::Seconds(30);
@@ -89,7 +91,7 @@ pb::Event CapEvent(const UsageCapRow& before, const UsageCapRow& after, absl::Ti
 }  // namespace
 
 // What one item of a pool uses the others lack.
-absl::StatusOr<UsageWatcher::Touched> UsageWatcher::WithPools(db::Tx& tx, Touched touched) {
+absl::Status UsageWatcher::AddPools(db::Tx& tx, Touched& touched) {
   std::vector<Uuid> ids;
   for (const auto& [id, times] : touched) ids.push_back(id);
   ASSIGN_OR_RETURN(const db::Result rows,
@@ -101,27 +103,58 @@ absl::StatusOr<UsageWatcher::Touched> UsageWatcher::WithPools(db::Tx& tx, Touche
     const std::set<absl::Time> times = touched[rows.Get<Uuid>(i, 0)];
     touched[rows.Get<Uuid>(i, 1)].insert(times.begin(), times.end());
   }
-  return touched;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<UsageWatcher::Touched> UsageWatcher::Take(db::Tx& tx,
-                                                         std::vector<Uuid>& rows) const {
-  Touched out;
+absl::Status UsageWatcher::LeaveOut(db::Tx& tx, Work& work, const std::set<Uuid>& always) {
+  std::vector<Uuid> ids;
+  for (const auto& [id, quarters] : work.changed) ids.push_back(id);
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("SELECT DISTINCT item_id FROM item_terms WHERE item_id = ANY($1) AND "
+                           "watched",
+                           ids));
+  std::set<Uuid> watched;
+  for (int i = 0; i < rows.size(); ++i) watched.insert(rows.Get<Uuid>(i, 0));
+  std::vector<Uuid> left_out;
+  for (const Uuid& id : ids) {
+    if (watched.count(id) > 0 || always.count(id) > 0) continue;
+    left_out.push_back(id);
+    work.touched.erase(id);
+    work.changed.erase(id);
+  }
+  return ForgetSums(tx, left_out);
+}
+
+absl::StatusOr<UsageWatcher::Work> UsageWatcher::Take(db::Tx& tx) const {
+  Work out;
+  std::set<Uuid> always;  // of which something else than usage changed
+  size_t quarters = 0;
   ASSIGN_OR_RETURN(const std::vector<UsageTouchedRow> touched,
                    db::Select<UsageTouchedRow>(
                        tx, "ORDER BY touch_id LIMIT $1 FOR UPDATE SKIP LOCKED", kRowsPerStep));
   for (const UsageTouchedRow& row : touched) {
-    if (!rows.empty() && out.size() + row.items.size() > kItemsPerStep) break;
-    rows.push_back(row.touch_id);
-    for (const Uuid& item : row.items) out[item].insert(row.at);
+    quarters += row.items.size();
+    const bool much = out.touched.size() > kItemsPerStep || quarters > kQuartersPerStep;
+    if (!out.rows.empty() && much) break;
+    out.rows.push_back(row.touch_id);
+    for (size_t i = 0; i < row.items.size(); ++i) {
+      out.touched[row.items[i]].insert(row.at);
+      if (row.quarters.empty()) {
+        always.insert(row.items[i]);
+      } else {
+        out.changed[row.items[i]].insert(row.quarters[i]);
+      }
+    }
   }
+  RETURN_IF_ERROR(LeaveOut(tx, out, always));
   // Caps whose period is over.
   ASSIGN_OR_RETURN(const db::Result over,
                    tx.Exec("SELECT item_id FROM usage_cap WHERE action <> 0 AND ends_at <= $1 "
                            "ORDER BY ends_at LIMIT $2",
                            clock_.Now(), static_cast<int64_t>(kItemsPerStep)));
-  for (int i = 0; i < over.size(); ++i) out[over.Get<Uuid>(i, 0)];
-  return WithPools(tx, std::move(out));
+  for (int i = 0; i < over.size(); ++i) out.touched[over.Get<Uuid>(i, 0)];
+  RETURN_IF_ERROR(AddPools(tx, out.touched));
+  return out;
 }
 
 absl::Status UsageWatcher::TellThresholds(db::Tx& tx, const std::vector<LiveStretch>& stretches,
@@ -223,11 +256,16 @@ absl::StatusOr<bool> UsageWatcher::BuyTopUps(db::Tx& tx, const std::vector<LiveS
   return any;
 }
 
-absl::Status UsageWatcher::Judge(db::Tx& tx, const Touched& touched, Outcome& outcome) const {
+absl::Status UsageWatcher::Judge(db::Tx& tx, const Touched& touched, const ChangedUsage& changed,
+                                 Outcome& outcome) const {
   const absl::Time now = clock_.Now();
   std::vector<Uuid> ids;
   for (const auto& [id, times] : touched) ids.push_back(id);
   ASSIGN_OR_RETURN(const auto items, LoadLiveItems(tx, ids, /*lock=*/true));
+  std::set<Uuid> locked;
+  for (const auto& [id, item] : items) locked.insert(id);
+  UsageSums sums(tx, std::move(locked));
+  RETURN_IF_ERROR(sums.Apply(changed));
   std::vector<LiveStretch> stretches;
   std::set<size_t> running;  // those that hold this moment
   for (const auto& [id, item] : items) {
@@ -243,10 +281,10 @@ absl::Status UsageWatcher::Judge(db::Tx& tx, const Touched& touched, Outcome& ou
       stretches.push_back(*std::move(one));
     }
   }
-  RETURN_IF_ERROR(FillUsage(tx, stretches));
+  RETURN_IF_ERROR(FillUsage(tx, stretches, sums));
   RETURN_IF_ERROR(TellThresholds(tx, stretches, outcome));
   ASSIGN_OR_RETURN(const bool bought, BuyTopUps(tx, stretches, running));
-  if (bought) RETURN_IF_ERROR(FillUsage(tx, stretches));
+  if (bought) RETURN_IF_ERROR(FillUsage(tx, stretches, sums));
   std::map<Uuid, const LiveStretch*> live;
   for (const size_t i : running) live[stretches[i].item_id] = &stretches[i];
   RETURN_IF_ERROR(TellCaps(tx, items, live, outcome));
@@ -267,52 +305,57 @@ absl::Status UsageWatcher::LiftWhatIsOver(db::Tx& tx, const Uuid& item, Outcome&
   return tx.Exec("UPDATE usage_cap SET action = 0 WHERE item_id = $1", item).status();
 }
 
-absl::Status UsageWatcher::JudgeApart(db::Tx& tx, const Touched& touched, Outcome& outcome) const {
-  for (const auto& [id, times] : touched) {
-    RETURN_IF_ERROR(tx.ExecScript("SAVEPOINT one"));
-    Outcome one;
-    const absl::Status status = Judge(tx, {{id, times}}, one);
-    if (status.ok()) {
-      RETURN_IF_ERROR(tx.ExecScript("RELEASE SAVEPOINT one"));
-      outcome.events.insert(outcome.events.end(), one.events.begin(), one.events.end());
-      outcome.live.insert(outcome.live.end(), one.live.begin(), one.live.end());
-      continue;
-    }
-    RETURN_IF_ERROR(tx.ExecScript("ROLLBACK TO SAVEPOINT one"));
-    rpc::Log(rpc::LogLevel::kError, "an item's usage cannot be judged",
-             {{"item", id.ToText("sub")}, {"detail", std::string(status.message())}});
-    metrics_.Count("broadbill_usage_watch_failures_total", {});
-    // Nobody stays slowed down beyond the period because of that.
-    RETURN_IF_ERROR(LiftWhatIsOver(tx, id, outcome));
+absl::Status UsageWatcher::JudgeApart(db::Tx& tx, const Touched& touched,
+                                      const ChangedUsage& changed, Outcome& outcome) const {
+  if (touched.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(tx.ExecScript("SAVEPOINT part"));
+  Outcome part;
+  const absl::Status judged = Judge(tx, touched, changed, part);
+  if (judged.ok()) {
+    outcome.events.insert(outcome.events.end(), part.events.begin(), part.events.end());
+    outcome.live.insert(outcome.live.end(), part.live.begin(), part.live.end());
+    return tx.ExecScript("RELEASE SAVEPOINT part");
   }
-  return absl::OkStatus();
+  const auto code = judged.code();
+  if (code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kAborted) return judged;
+  RETURN_IF_ERROR(tx.ExecScript("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part"));
+  if (touched.size() > 1) {
+    Touched halves[2];
+    ChangedUsage of[2];
+    size_t at = 0;
+    for (const auto& [id, times] : touched) {
+      const int half = 2 * at++ < touched.size() ? 0 : 1;
+      halves[half][id] = times;
+      if (const auto found = changed.find(id); found != changed.end()) of[half].insert(*found);
+    }
+    RETURN_IF_ERROR(JudgeApart(tx, halves[0], of[0], outcome));
+    return JudgeApart(tx, halves[1], of[1], outcome);
+  }
+  const Uuid& id = touched.begin()->first;
+  rpc::Log(rpc::LogLevel::kError, "an item's usage cannot be judged",
+           {{"item", id.ToText("sub")}, {"detail", std::string(judged.message())}});
+  metrics_.Count("broadbill_usage_watch_failures_total", {});
+  RETURN_IF_ERROR(ForgetSums(tx, {id}));
+  // Nobody stays slowed down beyond the period because of that.
+  return LiftWhatIsOver(tx, id, outcome);
 }
 
 absl::StatusOr<int64_t> UsageWatcher::Step() {
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
-  std::vector<Uuid> rows;
-  ASSIGN_OR_RETURN(const Touched touched, Take(tx, rows));
-  if (rows.empty() && touched.empty()) return 0;
+  ASSIGN_OR_RETURN(const Work work, Take(tx));
+  if (work.rows.empty() && work.touched.empty()) return 0;
   fault::Point("watch", "taken");
-  RETURN_IF_ERROR(tx.ExecScript("SAVEPOINT batch"));
   Outcome outcome;
-  const absl::Status judged = Judge(tx, touched, outcome);
-  if (!judged.ok()) {
-    if (judged.code() == absl::StatusCode::kUnavailable ||
-        judged.code() == absl::StatusCode::kAborted) {
-      return judged;
-    }
-    RETURN_IF_ERROR(tx.ExecScript("ROLLBACK TO SAVEPOINT batch"));
-    outcome = {};
-    RETURN_IF_ERROR(JudgeApart(tx, touched, outcome));
-  }
-  RETURN_IF_ERROR(tx.Exec("DELETE FROM usage_touched WHERE touch_id = ANY($1)", rows).status());
+  RETURN_IF_ERROR(JudgeApart(tx, work.touched, work.changed, outcome));
+  RETURN_IF_ERROR(
+      tx.Exec("DELETE FROM usage_touched WHERE touch_id = ANY($1)", work.rows).status());
   RETURN_IF_ERROR(db::AppendFeed(tx, outcome.events, clock_.Now()));
   RETURN_IF_ERROR(tx.Commit("watch"));
   if (!outcome.events.empty()) db::SignalFeed("rating");
   counters_.Write(outcome.live, clock_.Now());
-  metrics_.Count("broadbill_usage_watched_items_total", {}, static_cast<double>(touched.size()));
-  return static_cast<int64_t>(touched.size());
+  metrics_.Count("broadbill_usage_watched_items_total", {},
+                 static_cast<double>(work.touched.size()));
+  return static_cast<int64_t>(std::max(work.rows.size(), work.touched.size()));
 }
 
 absl::StatusOr<bool> UsageWatcher::IsDone() const {

@@ -43,11 +43,22 @@ class UsageWatcher {
     std::vector<LiveStretch> live;
   };
 
-  absl::StatusOr<Touched> Take(db::Tx& tx, std::vector<Uuid>& rows) const;
-  static absl::StatusOr<Touched> WithPools(db::Tx& tx, Touched touched);
-  absl::Status Judge(db::Tx& tx, const Touched& touched, Outcome& outcome) const;
-  // One by one, so that an item that cannot be judged does not hold up the others.
-  absl::Status JudgeApart(db::Tx& tx, const Touched& touched, Outcome& outcome) const;
+  // What a step takes on.
+  struct Work {
+    std::vector<Uuid> rows;  // of usage_touched
+    Touched touched;
+    ChangedUsage changed;  // not in the sums yet
+  };
+
+  absl::StatusOr<Work> Take(db::Tx& tx) const;
+  // Items that have nothing to watch need no look; their sums, if there are any, are not kept up.
+  static absl::Status LeaveOut(db::Tx& tx, Work& work, const std::set<Uuid>& always);
+  static absl::Status AddPools(db::Tx& tx, Touched& touched);
+  absl::Status Judge(db::Tx& tx, const Touched& touched, const ChangedUsage& changed,
+                     Outcome& outcome) const;
+  // In halves where that fails, so that an item that cannot be judged does not hold up the others.
+  absl::Status JudgeApart(db::Tx& tx, const Touched& touched, const ChangedUsage& changed,
+                          Outcome& outcome) const;
   absl::Status LiftWhatIsOver(db::Tx& tx, const Uuid& item, Outcome& outcome) const;
   // Offers that are bought by themselves where nothing is left; true when any was.
   absl::StatusOr<bool> BuyTopUps(db::Tx& tx, const std::vector<LiveStretch>& stretches,

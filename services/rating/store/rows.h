@@ -262,11 +262,39 @@ struct UsageTouchedRow {
   Uuid touch_id;
   absl::Time at;
   std::vector<Uuid> items;
+  std::vector<int32_t> quarters =
+      {};  // of each item's usage that changed; none: something else did
   static constexpr char kTable[] = "usage_touched";
   static constexpr auto Columns() {
     using R = UsageTouchedRow;
     return std::make_tuple(db::Col("touch_id", &R::touch_id), db::Col("at", &R::at),
-                           db::Col("items", &R::items));
+                           db::Col("items", &R::items), db::Col("quarters", &R::quarters));
+  }
+};
+
+struct UsageSummedRow {
+  Uuid account_id, item_id;
+  CivilDay since;
+  static constexpr char kTable[] = "usage_summed";
+  static constexpr auto Columns() {
+    using R = UsageSummedRow;
+    return std::make_tuple(db::Col("account_id", &R::account_id), db::Col("item_id", &R::item_id),
+                           db::Col("since", &R::since));
+  }
+};
+
+struct UsageSumRow {
+  Uuid account_id, item_id;
+  CivilDay day;
+  int64_t in_octets = 0, out_octets = 0;  // modulo 2^64
+  db::Bytes quarters;
+  static constexpr char kTable[] = "usage_sum";
+  static constexpr auto Columns() {
+    using R = UsageSumRow;
+    return std::make_tuple(db::Col("account_id", &R::account_id), db::Col("item_id", &R::item_id),
+                           db::Col("day", &R::day), db::Col("in_octets", &R::in_octets),
+                           db::Col("out_octets", &R::out_octets),
+                           db::Col("quarters", &R::quarters));
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "services/rating/domain/usage.h"
 #include "services/rating/store/rows.h"
 
 namespace broadbill::rating {
@@ -19,7 +20,21 @@ struct ItemKeys {
 // readings before are needed to split it.
 absl::StatusOr<std::vector<SampleRow>> SamplesTouching(db::Tx& tx, const ItemKeys& items,
                                                        absl::Time start, absl::Time end);
-absl::StatusOr<std::vector<EventRow>> EventsWithin(db::Tx& tx, const ItemKeys& items,
-                                                   absl::Time start, absl::Time end);
+
+// What counts of an event.
+struct EventOctets {
+  Uuid item_id;
+  absl::Time at;
+  Octets octets;
+};
+absl::StatusOr<std::vector<EventOctets>> EventsWithin(db::Tx& tx, const ItemKeys& items,
+                                                      absl::Time start, absl::Time end);
+// Of short stretches of time, a look into the index for each.
+struct UsageRange {
+  Uuid account_id, item_id;
+  absl::Time from, to;
+};
+absl::StatusOr<std::vector<EventOctets>> EventsOfRanges(db::Tx& tx,
+                                                        const std::vector<UsageRange>& ranges);
 
 }  // namespace broadbill::rating
