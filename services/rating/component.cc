@@ -49,7 +49,7 @@ absl::Status Register(rpc::Host& host) {
       host.Own(std::make_unique<UsageBalances>(pool, host.clock(), *counters));
   CallLimitsApp* limits = host.Own(std::make_unique<CallLimitsApp>(pool, host.clock()));
   FileImports* files = host.Own(std::make_unique<FileImports>(pool, host.clock(), &app->decks()));
-  EventStream* stream = host.Own(std::make_unique<EventStream>(pool, host.clock(), app->filters()));
+  EventStream* stream = host.Own(std::make_unique<EventStream>(pool, host.clock(), app->caches()));
   WaitingQueue* queue = host.Own(std::make_unique<WaitingQueue>(pool, host.clock()));
   rpc::Service service("broadbill.rating.v1.Rating");
   service.Unary("ImportUsage", files, &FileImports::ImportUsage)

@@ -58,7 +58,7 @@ absl::StatusOr<pb::StreamEventsResponse> EventStream::StreamEvents(
   if (records.empty()) return response;
   IngestCounts counts;
   RETURN_IF_ERROR(db::RunTx(*pool_, [&](db::Tx& tx) {
-    Ingest ingest(tx, clock_.Now(), "events", std::nullopt, nullptr, &filters_);
+    Ingest ingest(tx, clock_.Now(), "events", std::nullopt, nullptr, &caches_);
     const absl::Status kept = ingest.AddEvents(records);
     counts = ingest.counts();
     return kept;
@@ -99,7 +99,7 @@ absl::StatusOr<pb::IngestCloudEventsResponse> EventStream::IngestCloudEvents(
           [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::IngestCloudEventsResponse> {
             pb::IngestCloudEventsResponse out;
             if (records.empty()) return out;
-            Ingest ingest(tx, clock_.Now(), "cloudevents", std::nullopt, nullptr, &filters_);
+            Ingest ingest(tx, clock_.Now(), "cloudevents", std::nullopt, nullptr, &caches_);
             RETURN_IF_ERROR(ingest.AddEvents(records));
             out.set_accepted(ingest.counts().applied);
             out.set_duplicates(ingest.counts().duplicates);

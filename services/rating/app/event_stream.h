@@ -10,14 +10,14 @@
 #include "libs/calendar/clock.h"
 #include "libs/db/pool.h"
 #include "libs/rpc/context.h"
-#include "services/rating/store/key_filter.h"
+#include "services/rating/app/ingest.h"
 
 namespace broadbill::rating {
 
 class EventStream {
  public:
-  EventStream(std::shared_ptr<db::Pool> pool, const Clock& clock, KeyFilters& filters)
-      : pool_(std::move(pool)), clock_(clock), filters_(filters) {}
+  EventStream(std::shared_ptr<db::Pool> pool, const Clock& clock, UsageCaches& caches)
+      : pool_(std::move(pool)), clock_(clock), caches_(caches) {}
 
   // One batch in one transaction; the answer leaves after its commit.
   absl::StatusOr<broadbill::rating::v1::StreamEventsResponse> StreamEvents(
@@ -31,7 +31,7 @@ class EventStream {
  private:
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;
-  KeyFilters& filters_;
+  UsageCaches& caches_;
 };
 
 }  // namespace broadbill::rating

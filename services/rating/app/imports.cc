@@ -316,7 +316,7 @@ absl::StatusOr<pb::IngestEventsResponse> RatingApp::IngestEvents(
   return convert::Write<pb::IngestEventsResponse>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<pb::IngestEventsResponse> {
-        Ingest ingest(tx, clock_.Now(), "events", std::nullopt, nullptr, &filters_);
+        Ingest ingest(tx, clock_.Now(), "events", std::nullopt, nullptr, &caches_);
         RETURN_IF_ERROR(ingest.AddEvents(records));
         pb::IngestEventsResponse response;
         response.set_accepted(ingest.counts().applied);

@@ -16,6 +16,7 @@
 #include "libs/db/pool.h"
 #include "services/rating/app/decks.h"
 #include "services/rating/app/stored_record.h"
+#include "services/rating/app/usage_owners.h"
 #include "services/rating/domain/records.h"
 #include "services/rating/store/event_keys.h"
 #include "services/rating/store/rows.h"
@@ -47,6 +48,12 @@ struct OwnedEvent {
   const KeyedEvent* event;
 };
 
+// What a process that ingests usage knows by heart.
+struct UsageCaches {
+  SubjectCache subjects;
+  KeyFilters filters;
+};
+
 // First thing in a transaction that makes subjects known: either it sees the records that wait for
 // them, or those who bring such records see the subjects.
 absl::Status LockSubjects(db::Tx& tx);
@@ -54,16 +61,17 @@ absl::Status LockSubjects(db::Tx& tx);
 class Ingest {
  public:
   // `import_id`: the file that the records come with. `decks`: what is loaded already; none: calls
-  // load theirs. `filters`: of the ids of events; none: all are asked for.
+  // load theirs. `caches`: of subjects and ids; none: all are
+  // asked for.
   Ingest(db::Tx& tx, absl::Time now, std::string source_name,
          std::optional<Uuid> import_id = std::nullopt, DeckCache* decks = nullptr,
-         KeyFilters* filters = nullptr)
+         UsageCaches* caches = nullptr)
       : tx_(tx),
         now_(now),
         source_name_(std::move(source_name)),
         import_id_(import_id),
         decks_(decks),
-        filters_(filters) {}
+        caches_(caches) {}
 
   absl::Status AddSamples(const std::vector<RadiusRecord>& records);
   absl::Status AddRestarts(const std::vector<NasRestart>& restarts);
@@ -83,6 +91,8 @@ class Ingest {
   const IngestCounts& counts() const { return counts_; }
 
  private:
+  SubjectCache* subjects() const { return caches_ == nullptr ? nullptr : &caches_->subjects; }
+  KeyFilters* filters() const { return caches_ == nullptr ? nullptr : &caches_->filters; }
   // Those whose id nobody had, or that waited themselves; the others are counted.
   absl::StatusOr<std::vector<KeyedEvent>> NewEvents(const std::vector<UsageEventRecord>& records);
   absl::Status CopyEvents(std::vector<OwnedEvent> events);
@@ -104,7 +114,7 @@ class Ingest {
   const std::string source_name_;
   std::optional<Uuid> import_id_;
   DeckCache* const decks_;
-  KeyFilters* const filters_;
+  UsageCaches* const caches_;
   std::map<std::string, WaitingRow> again_;  // what is tried again, by what its key is now
   IngestCounts counts_;
   std::vector<WaitingRow> waiting_;

@@ -66,12 +66,14 @@ absl::Status Ingest::AddSamples(const std::vector<RadiusRecord>& records) {
   std::vector<std::string_view> names;
   names.reserve(records.size());
   for (const RadiusRecord& record : records) names.push_back(record.user_name);
-  ASSIGN_OR_RETURN(const UsageOwners owners, UsageOwners::Load(tx_, {kRadiusUser}, names));
+  ASSIGN_OR_RETURN(const UsageOwners owners,
+                   UsageOwners::Load(tx_, subjects(), {kRadiusUser}, names));
   std::vector<SampleRow> rows;
   std::set<Uuid> watched;
-  for (const RadiusRecord& record : records) {
+  for (size_t i = 0; i < records.size(); ++i) {
+    const RadiusRecord& record = records[i];
     const UsageSample& sample = record.sample;
-    const SubjectRow* owner = owners.Find(record.user_name, sample.at);
+    const SubjectRow* owner = owners.Find(i, sample.at);
     if (owner == nullptr) {
       const std::string raw = Pack(record);
       Wait(kWaitingSample, SampleKey(raw), kUnknownSubject,
@@ -115,7 +117,7 @@ absl::StatusOr<std::vector<KeyedEvent>> Ingest::NewEvents(
       conflict(*event.record);
     }
   }
-  ASSIGN_OR_RETURN(const std::vector<Claimed> claimed, ClaimEventKeys(tx_, keys, filters_));
+  ASSIGN_OR_RETURN(const std::vector<Claimed> claimed, ClaimEventKeys(tx_, keys, filters()));
   size_t fresh = 0;
   for (size_t i = 0; i < firsts; ++i) {
     const UsageEventRecord& record = *events[i].record;
@@ -140,19 +142,19 @@ absl::Status Ingest::AddEvents(const std::vector<UsageEventRecord>& records) {
   names.reserve(fresh.size());
   for (const KeyedEvent& event : fresh) names.push_back(event.record->subject);
   ASSIGN_OR_RETURN(const UsageOwners owners,
-                   UsageOwners::Load(tx_, {kRadiusUser, kMeterSubject}, names));
+                   UsageOwners::Load(tx_, subjects(), {kRadiusUser, kMeterSubject}, names));
   std::vector<OwnedEvent> owned;
   owned.reserve(fresh.size());
-  for (const KeyedEvent& event : fresh) {
-    const UsageEventRecord& record = *event.record;
-    const SubjectRow* owner = owners.Find(record.subject, record.at);
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    const UsageEventRecord& record = *fresh[i].record;
+    const SubjectRow* owner = owners.Find(i, record.at);
     if (owner == nullptr) {
       Wait(kWaitingEvent, EventKey(record), kUnknownSubject,
            "no subscription has the subject '" + record.subject + "' on that day", record.subject,
            record.at, record.line, std::nullopt, Pack(record));
       continue;
     }
-    owned.push_back({FirstHalf(owner->account_id), record.at, owner, &event});
+    owned.push_back({FirstHalf(owner->account_id), record.at, owner, &fresh[i]});
   }
   RETURN_IF_ERROR(MakeMonthsOf(tx_, EventRow::kTable, owned, now_));
   RETURN_IF_ERROR(CopyEvents(std::move(owned)));

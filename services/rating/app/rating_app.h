@@ -16,7 +16,7 @@
 #include "libs/feed/consumer.h"
 #include "libs/rpc/context.h"
 #include "services/rating/app/decks.h"
-#include "services/rating/store/key_filter.h"
+#include "services/rating/app/ingest.h"
 
 namespace broadbill::rating {
 
@@ -68,14 +68,14 @@ class RatingApp {
 
   // What is loaded of decks, for all who rate in this process.
   DeckCache& decks() { return decks_; }
-  // And of the ids of events.
-  KeyFilters& filters() { return filters_; }
+  // And of subjects and ids of events.
+  UsageCaches& caches() { return caches_; }
 
  private:
   const std::shared_ptr<db::Pool> pool_;
   const Clock& clock_;
   DeckCache decks_;
-  KeyFilters filters_;
+  UsageCaches caches_;
 };
 
 }  // namespace broadbill::rating

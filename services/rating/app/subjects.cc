@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "broadbill/accounts/v1/events.pb.h"
@@ -10,6 +11,7 @@
 #include "services/rating/app/ingest.h"
 #include "services/rating/app/live_usage.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/usage_owners.h"
 
 namespace broadbill::rating {
 namespace {
@@ -72,6 +74,25 @@ absl::Status SaveCycles(db::Tx& tx, const std::vector<UsageCycleRow>& rows) {
   return db::Insert(tx, rows, "ON CONFLICT (account_id, item_id) DO UPDATE SET " + all).status();
 }
 
+// Of these items; those that are as they were stay, so that nobody has to read them again.
+absl::Status SaveSubjects(db::Tx& tx, const std::vector<Uuid>& items,
+                          std::vector<SubjectRow> rows) {
+  ASSIGN_OR_RETURN(std::vector<SubjectRow> before,
+                   db::Select<SubjectRow>(tx, "WHERE item_id = ANY($1)", items));
+  const auto key = [](const SubjectRow& row) {
+    return std::tie(row.value, row.kind, row.item_id, row.valid_from);
+  };
+  const auto less = [&](const auto& a, const auto& b) { return key(a) < key(b); };
+  const auto same = [&](const auto& a, const auto& b) { return key(a) == key(b); };
+  std::sort(before.begin(), before.end(), less);
+  std::stable_sort(rows.begin(), rows.end(), less);
+  rows.erase(std::unique(rows.begin(), rows.end(), same), rows.end());
+  if (rows == before) return absl::OkStatus();
+  RETURN_IF_ERROR(tx.Exec("DELETE FROM subject WHERE item_id = ANY($1)", items).status());
+  RETURN_IF_ERROR(db::CopyNew(tx, rows).status());
+  return SubjectsChanged(tx);
+}
+
 bool IsWatched(const accounts::SubscriptionChanged& change) {
   return std::any_of(change.plans().begin(), change.plans().end(), [](const auto& span) {
     return span.has_usage() && CanBeUsedUp(span.usage());
@@ -128,9 +149,8 @@ absl::Status RatingApp::OnAccountsEvents(db::Tx& tx, const std::vector<feed::Eve
     }
   }
   RETURN_IF_ERROR(LockSubjects(tx));
-  RETURN_IF_ERROR(tx.Exec("DELETE FROM subject WHERE item_id = ANY($1)", items).status());
+  RETURN_IF_ERROR(SaveSubjects(tx, items, std::move(subjects)));
   RETURN_IF_ERROR(tx.Exec("DELETE FROM item_terms WHERE item_id = ANY($1)", items).status());
-  RETURN_IF_ERROR(db::CopyNew(tx, subjects).status());
   RETURN_IF_ERROR(db::CopyNew(tx, terms).status());
   // Kept where it is: it is locked by whoever judges the item's usage.
   RETURN_IF_ERROR(SaveCycles(tx, cycles));

@@ -21,6 +21,7 @@ struct SubjectRow {
   CivilDay valid_from, valid_to;
   std::string time_zone = "UTC";  // of the item
   bool watched = false;           // one of its terms includes an amount that can be used up
+  bool operator==(const SubjectRow&) const = default;
   static constexpr char kTable[] = "subject";
   static constexpr auto Columns() {
     return std::make_tuple(
