@@ -145,9 +145,11 @@ TEST_CASE("a call that another transaction keeps at the same time counts once") 
 TEST_CASE("decks in memory are those that the transaction sees") {
   Fixture f;
   f.Own("16125550142");
+  int64_t seconds = 0;
   const auto cost = [&](const char* key) {
-    f.Add({Call(key, "16125550142", "12025550100")});
-    return f.Number("SELECT cost_micros FROM call ORDER BY call_id DESC LIMIT 1");
+    seconds += 60;
+    f.Add({Call(key, "16125550142", "12025550100", kNoon + absl::Seconds(seconds))});
+    return f.Number("SELECT cost_micros FROM call ORDER BY answered_at DESC LIMIT 1");
   };
   CHECK(cost("a") == 60000);
   f.Price("1", 70000);
