@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kChunk = 50000;   // calls whose rows go to the database together
 constexpr size_t kTogether = 256;  // calls that are rated together
+constexpr size_t kFew = 1000;      // calls whose lines are asked for by name
 constexpr size_t kAsked = 200000;  // names of lines that are asked for together
 
 // The first half of a 256-bit hash.
@@ -65,6 +66,7 @@ const CallIngest::Lines* CallIngest::LinesOf(const E164& number, const std::stri
 
 absl::Status CallIngest::LoadLines(const std::vector<CallRecord>& records,
                                    std::vector<Ends>& ends) {
+  RETURN_IF_ERROR(AskForAll(records.size()));
   std::vector<std::string> unknown;
   const auto ask = [&](const E164& number, const std::string& raw) {
     if (number.size > 0) {
@@ -72,14 +74,14 @@ absl::Status CallIngest::LoadLines(const std::vector<CallRecord>& records,
     } else if (!raw.empty() && asked_names_.insert(raw).second) {
       unknown.push_back(raw);
     }
-    return unknown.size() < kAsked ? absl::OkStatus() : AskLines(unknown);
+    return unknown.size() < kAsked ? absl::OkStatus() : Ask(unknown);
   };
-  for (size_t i = 0; i < ends.size(); ++i) {
+  for (size_t i = 0; i < ends.size() && !asked_all_; ++i) {
     RETURN_IF_ERROR(ask(ends[i].calling, records[i].calling));
     RETURN_IF_ERROR(ask(ends[i].called, records[i].called));
     RETURN_IF_ERROR(ask({}, records[i].account_code));
   }
-  RETURN_IF_ERROR(AskLines(unknown));
+  RETURN_IF_ERROR(Ask(unknown));
   // From here on no line moves.
   for (size_t i = 0; i < ends.size(); ++i) {
     ends[i].caller = LinesOf(ends[i].calling, records[i].calling);
@@ -89,16 +91,40 @@ absl::Status CallIngest::LoadLines(const std::vector<CallRecord>& records,
   return absl::OkStatus();
 }
 
+// All lines, where they are fewer than the names in the file may be.
+absl::Status CallIngest::AskForAll(size_t records) {
+  if (asked_all_ || records < kFew) return absl::OkStatus();
+  const std::vector<int16_t> kinds = {kDid, kTrunk};
+  const auto most = static_cast<int64_t>(2 * records);
+  ASSIGN_OR_RETURN(const db::Result count,
+                   tx_.Exec("SELECT count(*) FROM (SELECT FROM subject WHERE kind = ANY($1) LIMIT "
+                            "$2) AS lines",
+                            kinds, most));
+  if (count.Get<int64_t>(0, 0) == most) return absl::OkStatus();
+  asked_all_ = true;
+  lines_.clear();
+  ASSIGN_OR_RETURN(const std::vector<SubjectRow> rows,
+                   db::Select<SubjectRow>(
+                       tx_, "WHERE kind = ANY($1) ORDER BY value, valid_from, item_id", kinds));
+  return AddLines(rows);
+}
+
 // Empties `values`.
-absl::Status CallIngest::AskLines(std::vector<std::string>& values) {
+absl::Status CallIngest::Ask(std::vector<std::string>& values) {
   if (values.empty()) return absl::OkStatus();
   const std::vector<int16_t> kinds = {kDid, kTrunk};
+  // Joined: for the planner, `= ANY` of so many values is so many conditions.
   ASSIGN_OR_RETURN(
       const std::vector<SubjectRow> rows,
-      db::Select<SubjectRow>(
-          tx_, "WHERE kind = ANY($1) AND value = ANY($2) ORDER BY value, valid_from, item_id",
-          kinds, values));
+      db::Select<SubjectRow>(tx_,
+                             "JOIN unnest($2) AS asked(name) ON value = asked.name WHERE kind = "
+                             "ANY($1) ORDER BY value, valid_from, item_id",
+                             kinds, values));
   values.clear();
+  return AddLines(rows);
+}
+
+absl::Status CallIngest::AddLines(const std::vector<SubjectRow>& rows) {
   std::vector<Uuid> items;
   for (const SubjectRow& row : rows) {
     std::unique_ptr<ItemTerms>& terms = terms_[row.item_id];

@@ -89,7 +89,9 @@ class CallIngest {
 
   absl::Status RateAll(const std::vector<CallRecord>& records, const DialPlan& plan);
   absl::Status LoadLines(const std::vector<CallRecord>& records, std::vector<Ends>& ends);
-  absl::Status AskLines(std::vector<std::string>& values);
+  absl::Status AskForAll(size_t records);
+  absl::Status Ask(std::vector<std::string>& values);
+  absl::Status AddLines(const std::vector<SubjectRow>& rows);
   absl::Status LoadTerms(const std::vector<Uuid>& items);
   const Lines* LinesOf(const E164& number, const std::string& raw) const;
   static Found FindLine(const Lines* lines, absl::Time at);
@@ -110,6 +112,7 @@ class CallIngest {
   std::map<std::vector<std::string>, std::shared_ptr<const LoadedDecks>> decks_of_;  // by codes
   absl::flat_hash_map<std::string, Lines> lines_;
   absl::flat_hash_map<Uuid, std::unique_ptr<ItemTerms>> terms_;
+  bool asked_all_ = false;
   // Values that were asked for: numbers by E164::key, others as they are.
   absl::flat_hash_set<uint64_t> asked_numbers_;
   absl::flat_hash_set<std::string> asked_names_;
