@@ -294,7 +294,7 @@ void CallIngest::Keep(const CallRecord& record, const Ends& ends, const Owner& o
     row.destination = FreeDestination(price.outcome);
     row.prefix.clear();
   }
-  batch_->Add(row, rated && !row.inbound);
+  batch_->Add(row, owner.record, rated && !row.inbound);
 }
 
 absl::Status CallIngest::RateAll(const std::vector<CallRecord>& records, const DialPlan& plan) {

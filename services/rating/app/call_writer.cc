@@ -14,16 +14,15 @@ constexpr int kAttempts = 5;  // of a batch whose calls other transactions keep 
 
 }  // namespace
 
-void CallBatch::Add(const CallRow& row, bool watched) {
-  calls_.push_back({row.call_key, row.account_id, row.answered_at,
-                    static_cast<uint32_t>(calls_.size()), watched});
+void CallBatch::Add(const CallRow& row, size_t order, bool watched) {
+  calls_.push_back({row.call_key, row.account_id, row.answered_at, order, calls_.size(), watched});
   rows_.Add(row);
   ends_.push_back(rows_.bytes());
 }
 
 void CallBatch::Sort() {
   std::sort(calls_.begin(), calls_.end(), [](const Call& a, const Call& b) {
-    return std::tie(a.key, a.place) < std::tie(b.key, b.place);
+    return std::tie(a.key, a.order) < std::tie(b.key, b.order);
   });
   const auto end = std::unique(calls_.begin(), calls_.end(),
                                [](const Call& a, const Call& b) { return a.key == b.key; });

@@ -19,8 +19,9 @@ namespace broadbill::rating {
 // Rows as COPY takes them.
 class CallBatch {
  public:
-  // Of two with one key the first counts. `watched`: limits of the account may say something.
-  void Add(const CallRow& row, bool watched);
+  // Of those with one key the first by `order` counts. `watched`: limits of the account may say
+  // something.
+  void Add(const CallRow& row, size_t order, bool watched);
   // After the last: in order of key, as the table's index has them.
   void Sort();
   void Clear();
@@ -31,14 +32,15 @@ class CallBatch {
   struct Call {
     Uuid key, account_id;
     absl::Time answered_at;
-    uint32_t place = 0;  // in order of Add
+    size_t order = 0;
+    size_t place = 0;  // as they were added
     bool watched = false;
   };
   // The bytes of all calls, in order.
   std::string Bytes() const;
 
   std::vector<Call> calls_;
-  db::CopyBuffer<CallRow> rows_;  // in order of Add
+  db::CopyBuffer<CallRow> rows_;  // as they were added
   std::vector<size_t> ends_;      // of each row in `rows_`
   int64_t repeated_ = 0;
 };
