@@ -88,7 +88,7 @@ absl::StatusOr<CommandResult> LookUp(Pool& pool, const CommandInput& input,
 absl::StatusOr<CommandResult> RunCommand(
     Pool& pool, const CommandInput& input,
     const std::function<absl::StatusOr<CommandOutput>(Tx&)>& run) {
-  const Bytes hash = HashOf(input.request);
+  const Bytes hash = input.request_id.empty() ? Bytes() : HashOf(input.request);
   for (int attempt = 1;; ++attempt) {
     absl::StatusOr<CommandResult> result = Attempt(pool, input, hash, run);
     const std::string reason = ReasonOf(result.status());

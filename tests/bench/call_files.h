@@ -16,8 +16,10 @@ struct CallFiles {
   std::vector<std::string> numbers;  // of the lines: E.164 digits
   std::vector<std::string> zones;    // of each line
   std::vector<std::string> files;    // Asterisk's Master.csv, UTC
-  int64_t records = 0;               // in all files
-  int64_t rated = 0;                 // of them become rated rows
+  std::string first;                 // a file before them, of kFirst calls that are rated
+  static constexpr size_t kFirst = 10;
+  int64_t records = 0;  // in all files
+  int64_t rated = 0;    // of them become rated rows
 };
 
 // `data_dir` is made and not removed.

@@ -250,6 +250,9 @@ class Bench {
       out.zones.emplace_back(kZones[lines_[i].zone]);
     }
     out.records = records;
+    for (size_t i = 0; i < CallFiles::kFirst; ++i) {
+      out.first += Record(calls_[i], records + static_cast<int64_t>(i), true);
+    }
     for (int64_t i = 0; i < records; ++i) {
       if (static_cast<size_t>(i) % kFileRecords == 0) out.files.emplace_back();
       const bool answered = Random(8) != 0;

@@ -2,19 +2,24 @@
 
 // The way of call records: whose lines are their ends, what do decks say, keep each once. Made for
 // files of millions of calls: lines and terms are looked up by hash and stay known, decks are
-// shared between imports, and rows go straight into the table, in order of their key.
+// shared between imports, calls are rated many together, and while some are rated those before go
+// into the table (CallWriter).
 
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "libs/db/pool.h"
-#include "services/rating/app/call_limits.h"
+#include "services/rating/app/call_writer.h"
 #include "services/rating/app/decks.h"
+#include "services/rating/domain/call.h"
 #include "services/rating/domain/records.h"
 #include "services/rating/store/rows.h"
 
@@ -32,29 +37,29 @@ class CallIngest {
   // `decks` may be shared with others. `import_id`: the file that the calls come with.
   CallIngest(db::Tx& tx, absl::Time now, DeckCache& decks,
              std::optional<Uuid> import_id = std::nullopt)
-      : tx_(tx), now_(now), decks_(decks), import_id_(import_id) {}
+      : tx_(tx), now_(now), decks_(decks), import_id_(import_id), writer_(tx) {}
 
   // `country`: whose dialling rules make numbers of the file's calls known as lines.
   absl::Status Add(const std::vector<CallRecord>& records, const std::string& country);
 
-  int64_t applied() const { return applied_; }
-  int64_t duplicates() const { return duplicates_; }
+  int64_t applied() const { return writer_.kept(); }
+  int64_t duplicates() const { return writer_.duplicates(); }
   // Of the last Add.
   const std::vector<WaitingCall>& waiting() const { return waiting_; }
 
  private:
   struct Terms {
     CivilDay from, to;
-    absl::TimeZone zone;
-    const DialPlan* plan = nullptr;
     std::string currency;
     std::vector<std::string> codes;
-    std::shared_ptr<const LoadedDecks> decks;  // nullptr until a call asks them
+    CallTerms rates;                           // without decks until a call asks them
+    std::shared_ptr<const LoadedDecks> decks;  // those of `rates`
   };
   using ItemTerms = absl::InlinedVector<std::unique_ptr<Terms>, 1>;
   struct Line {
     Uuid account_id, item_id;
     CivilDay from, to;
+    absl::Time surely_from, surely_to;  // between them it is the line whatever the zone is
     ItemTerms* terms = nullptr;
   };
   using Lines = absl::InlinedVector<Line, 1>;  // that a value named over time
@@ -67,34 +72,58 @@ class CallIngest {
 
   // What a record says, before anyone is asked.
   struct Ends {
-    std::string calling, called;  // E.164, or as received
-    E164 number;                  // the called one by the file's rules; empty where it is none
+    E164 calling, called;  // by the file's rules; empty where it is none
+    // Lines of ours by that name, at whatever time; nullptr: none.
+    const Lines* caller = nullptr;
+    const Lines* callee = nullptr;
+    const Lines* account = nullptr;
   };
 
-  static void Prepare(const CallRecord& record, const DialPlan& plan, Ends& out);
-  absl::Status LoadLines(const std::vector<CallRecord>& records, const std::vector<Ends>& ends,
-                         size_t begin);
+  // Whose a call is, and which way it goes.
+  struct Owner {
+    const Line* line = nullptr;
+    Terms* terms = nullptr;
+    CallFacts facts;
+    size_t record = 0;
+  };
+
+  absl::Status RateAll(const std::vector<CallRecord>& records, const DialPlan& plan);
+  absl::Status LoadLines(const std::vector<CallRecord>& records, std::vector<Ends>& ends);
+  absl::Status AskForAll(size_t records);
+  absl::Status Ask(std::vector<std::string>& values);
+  absl::Status AddLines(const std::vector<SubjectRow>& rows);
   absl::Status LoadTerms(const std::vector<Uuid>& items);
-  Found FindLine(const std::string& value, absl::Time at) const;
+  const Lines* LinesOf(const E164& number, const std::string& raw) const;
+  static Found FindLine(const Lines* lines, absl::Time at);
   static Terms* TermsAt(const ItemTerms& terms, absl::Time at);
-  absl::Status Rate(const CallRecord& record, size_t place, const DialPlan& file_plan, Ends& ends);
-  absl::Status Price(const CallRecord& record, const CallFacts& facts, Terms& terms, CallRow& row,
-                     WaitingCall& wait);
-  // Writes the rated rows that are not there yet.
-  absl::Status Keep();
-  absl::Status DropKnown();
+  // False: the call waits.
+  bool FindOwner(const CallRecord& record, const DialPlan& file_plan, const Ends& ends, Owner& out);
+  absl::Status TakeDecks(Terms& terms);
+  // Rates the calls of `owners_`.
+  absl::Status RateOwned(const std::vector<CallRecord>& records, const std::vector<Ends>& ends);
+  void Keep(const CallRecord& record, const Ends& ends, const Owner& owner, const CallPrice& price);
+  void Wait(size_t record, const Line* line, std::string reason, std::string message);
 
   db::Tx& tx_;
   const absl::Time now_;
   DeckCache& decks_;
   const std::optional<Uuid> import_id_;
-  int64_t applied_ = 0;
-  int64_t duplicates_ = 0;
   std::vector<WaitingCall> waiting_;
-  std::vector<CallRow> rated_;
-  CallSpans spans_;                                // of accounts with new calls
-  absl::flat_hash_map<std::string, Lines> lines_;  // those that are no line of ours have none
+  std::map<std::vector<std::string>, std::shared_ptr<const LoadedDecks>> decks_of_;  // by codes
+  absl::flat_hash_map<std::string, Lines> lines_;
   absl::flat_hash_map<Uuid, std::unique_ptr<ItemTerms>> terms_;
+  bool asked_all_ = false;
+  // Values that were asked for: numbers by E164::key, others as they are.
+  absl::flat_hash_set<uint64_t> asked_numbers_;
+  absl::flat_hash_set<std::string> asked_names_;
+  // Of the calls at hand; kept for their memory.
+  std::vector<Owner> owners_;
+  std::vector<CallJob> jobs_;
+  std::vector<CallPrice> prices_;
+  CallRow row_;
+  CallBatch* batch_ = nullptr;
+  std::array<CallBatch, 2> batches_;  // one is made while the other is written
+  CallWriter writer_;
 };
 
 }  // namespace broadbill::rating

@@ -142,12 +142,75 @@ TEST_CASE("a call that another transaction keeps at the same time counts once") 
   CHECK(f.Number("SELECT count(*) FROM call") == 2);
 }
 
+TEST_CASE("a file of several batches: what is there already, or twice, counts once") {
+  Fixture f;
+  const Uuid account = f.Own("16125550142");
+  CallLimitRow limit;
+  limit.account_id = account;
+  limit.hour_micros = 100000;
+  f.Run([&](db::Tx& tx) { return db::Copy(tx, std::vector<CallLimitRow>{limit}); });
+  const auto calls = [](int from, int to) {
+    std::vector<CallRecord> out;
+    for (int i = from; i < to; ++i) {
+      out.push_back(
+          Call(absl::StrCat("k", i), "16125550142", "12025550100", kNoon + absl::Seconds(i)));
+    }
+    return out;
+  };
+  CHECK(f.Add(calls(119990, 120010)) == "20 0 0");
+  std::vector<CallRecord> file = calls(0, 120000);
+  file.push_back(file.front());                             // in a batch before
+  file.push_back(Call("w", "16125550199", "12025550100"));  // nobody's
+  file.push_back(Call("v", "16125550142", "+4930123456"));  // no rate
+  file.push_back(Call("a", "16125550142", "12025550100"));
+  file.push_back(Call("a", "16125550142", "911"));  // the first of a key counts
+  CHECK(f.Add(file) == "119991 12 2");
+  CHECK(f.Add(file) == "0 120003 2");
+  CHECK(f.Number("SELECT count(*) FROM call") == 120011);
+  CHECK(f.Number("SELECT count(*) FROM call WHERE destination = 'Emergency'") == 0);
+  // The watcher is told the whole span of the calls that were new.
+  CHECK(f.Number("SELECT count(*) FROM call_touched") == 2);
+  CHECK(
+      f.Number("SELECT extract(epoch FROM max(last_at) - min(first_at))::int8 FROM call_touched") ==
+      120009);
+}
+
+TEST_CASE("many calls of few lines: lines are known by date and by account code") {
+  Fixture f;
+  const CivilDay day(2026, 3, 10);
+  const Uuid before = f.Own("16125550142", CivilDay(2020, 1, 1), day);
+  const Uuid after = f.Own("16125550142", day, CivilDay::max());
+  const Uuid trunk = f.Own("trunk-7");
+  std::vector<CallRecord> file;
+  for (int i = 0; i < 1500; ++i) {
+    file.push_back(Call(absl::StrCat("k", i), "16125550142", "12025550100",
+                        kNoon + absl::Hours(i < 500    ? -12 * 30
+                                            : i < 1000 ? -13
+                                                       : 0)));
+  }
+  CallRecord named = Call("n", "anonymous", "12025550100");
+  named.account_code = "trunk-7";
+  file.push_back(named);
+  CHECK(f.Add(file) == "1501 0 0");
+  const auto of = [&](const Uuid& account) {
+    return f.pool->Exec("SELECT count(*) FROM call WHERE account_id = $1", account)
+        ->Get<int64_t>(0, 0);
+  };
+  CHECK(of(before) == 1000);
+  CHECK(of(after) == 500);
+  CHECK(of(trunk) == 1);
+  CHECK(f.pool->Exec("SELECT calling FROM call WHERE account_id = $1", trunk)
+            ->Get<std::string>(0, 0) == "anonymous");
+}
+
 TEST_CASE("decks in memory are those that the transaction sees") {
   Fixture f;
   f.Own("16125550142");
+  int64_t seconds = 0;
   const auto cost = [&](const char* key) {
-    f.Add({Call(key, "16125550142", "12025550100")});
-    return f.Number("SELECT cost_micros FROM call ORDER BY call_id DESC LIMIT 1");
+    seconds += 60;
+    f.Add({Call(key, "16125550142", "12025550100", kNoon + absl::Seconds(seconds))});
+    return f.Number("SELECT cost_micros FROM call ORDER BY answered_at DESC LIMIT 1");
   };
   CHECK(cost("a") == 60000);
   f.Price("1", 70000);

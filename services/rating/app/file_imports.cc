@@ -1,5 +1,6 @@
 #include "services/rating/app/file_imports.h"
 
+#include <future>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,7 @@ namespace broadbill::rating {
 namespace {
 
 constexpr size_t kUnreadableMost = 10000;  // of a file
+constexpr size_t kLarge = 1 << 20;         // bytes of a file
 
 absl::StatusOr<absl::TimeZone> ZoneOf(const std::string& name) {
   return name.empty() ? absl::UTCTimeZone() : LoadZone(name);
@@ -119,6 +121,10 @@ template <class Request>
 absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
                                                  const Request& request, const File& file) {
   ASSIGN_OR_RETURN(const absl::TimeZone zone, ZoneOf(file.time_zone));
+  // While a large file is read.
+  std::future<db::Bytes> hashed =
+      std::async(request.content().size() < kLarge ? std::launch::deferred : std::launch::async,
+                 [&] { return Hash(request.content()); });
   ASSIGN_OR_RETURN(const FileRecords records, ReadFile(file.layout, request.content(), zone));
   const std::vector<UnreadableRow> unreadable =
       UnreadableRows(file.layout, request.content(), records.errors);
@@ -143,6 +149,7 @@ absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
     malformed.push_back(std::move(out));
   }
   const absl::Time now = clock_.Now();
+  const db::Bytes content_hash = hashed.get();
   return convert::Write<ImportResult>(
       *pool_, clock_, context, request,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
@@ -159,7 +166,7 @@ absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
         const IngestCounts& counts = ingest.counts();
         row.kind = file.kind;
         row.source_name = request.source_name();
-        row.content_hash = Hash(request.content());
+        row.content_hash = content_hash;
         row.received_at = now;
         row.received_by = context.principal.id;
         row.read = records.read;

@@ -134,7 +134,7 @@ class Bundled {
     for (size_t i = 0; i < rows.size(); ++i) {
       const PeriodCalls& of = queries_[members[member[i]]];
       ASSIGN_OR_RETURN(const DeckIndex* decks, Decks(tx, *of.query));
-      calls.push_back({rows[i]->call_key.data,
+      calls.push_back({rows[i]->call_key.ToHex(),
                        stored[i].facts(),
                        {FindDialPlan("US"), of.zone, decks, nullptr},
                        member[i]});

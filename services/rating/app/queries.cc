@@ -1,6 +1,10 @@
 #include <algorithm>
 #include <map>
+#include <tuple>
+#include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/calendar/time_zone.h"
 #include "libs/convert/convert.h"
@@ -31,6 +35,21 @@ std::vector<absl::Time> BoundsOf(pb::ListUsageRequest::Granularity granularity, 
     bounds.push_back(std::min(next, end));
   }
   return bounds;
+}
+
+// Where a page of calls ends, as its token says it.
+std::string CallPlace(const CallRow& row) {
+  return absl::StrCat(absl::ToUnixMicros(row.answered_at), "/", row.call_key.ToHex());
+}
+
+absl::StatusOr<std::pair<absl::Time, Uuid>> ReadCallPlace(const std::string& text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, '/');
+  int64_t micros = 0;
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &micros)) {
+    return InvalidField("page_token", "is not of a list of calls");
+  }
+  ASSIGN_OR_RETURN(const Uuid key, Uuid::FromHex(parts[1]));
+  return std::pair(absl::FromUnixMicros(micros), key);
 }
 
 }  // namespace
@@ -164,29 +183,31 @@ absl::StatusOr<pb::ListCallsResponse> RatingApp::ListCalls(const rpc::Context&,
   const auto item = convert::ReadOptionalId("sub", request.item_id(), "item_id", violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const Page page, ReadPage(request));
-  Uuid after;
-  if (!page.after.empty()) {
-    ASSIGN_OR_RETURN(after, Uuid::FromHex(page.after));
-  }
   const absl::Time start =
       request.has_start_time() ? convert::FromProto(request.start_time()) : absl::UnixEpoch();
   const absl::Time end = request.has_end_time() ? convert::FromProto(request.end_time())
                                                 : absl::FromUnixSeconds(32503680000);
+  absl::Time after_time = absl::UnixEpoch();
+  Uuid after;
+  if (!page.after.empty()) {
+    ASSIGN_OR_RETURN(std::tie(after_time, after), ReadCallPlace(page.after));
+  }
   ASSIGN_OR_RETURN(db::Tx tx, pool_->Begin());
   ASSIGN_OR_RETURN(
       std::vector<CallRow> rows,
       db::Select<CallRow>(tx,
                           "WHERE account_id = $1 AND ($2::uuid IS NULL OR item_id = $2) "
-                          "AND answered_at >= $3 AND answered_at < $4 AND call_id > $5 "
-                          "ORDER BY call_id LIMIT $6",
-                          account, item, start, end, after, int64_t{page.size} + 1));
+                          "AND answered_at >= $3 AND answered_at < $4 AND "
+                          "(answered_at, call_key) > ($5, $6) ORDER BY answered_at, call_key "
+                          "LIMIT $7",
+                          account, item, start, end, after_time, after, int64_t{page.size} + 1));
   pb::ListCallsResponse response;
   if (CutMore(rows, page.size)) {
-    response.set_next_page_token(convert::MakePageToken(rows.back().call_id.ToHex()));
+    response.set_next_page_token(convert::MakePageToken(CallPlace(rows.back())));
   }
   for (const CallRow& row : rows) {
     pb::Call* out = response.add_calls();
-    out->set_call_id(row.call_id.ToText("call"));
+    out->set_call_id(row.call_key.ToText("call"));
     out->set_account_id(row.account_id.ToText("acc"));
     out->set_item_id(row.item_id.ToText("sub"));
     out->set_direction(row.inbound ? pb::Call::INBOUND : pb::Call::OUTBOUND);

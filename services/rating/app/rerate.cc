@@ -115,11 +115,11 @@ class Rerater {
   }
 
   absl::Status Save() {
-    std::vector<db::Bytes> keys;
+    std::vector<Uuid> keys;
     std::vector<std::string> decks, destinations, prefixes;
     std::vector<int64_t> seconds, costs;
     for (CallRow& row : changed_) {
-      keys.push_back(std::move(row.call_key));
+      keys.push_back(row.call_key);
       decks.push_back(std::move(row.deck));
       destinations.push_back(std::move(row.destination));
       prefixes.push_back(std::move(row.prefix));

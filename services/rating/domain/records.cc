@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/error.h"
 #include "libs/status/macros.h"
@@ -457,43 +458,124 @@ absl::StatusOr<Parsed<UsageEventRecord>> ParseEvents(std::string_view text) {
 namespace {
 
 constexpr size_t kCdrColumns = 16, kCdrColumnsMost = 21;
+constexpr size_t kCdrBytesLeast = 50;  // of a call's line: its separators, times and disposition
 
-// A row of Master.csv into `out`; false when it is refused or needs no rating.
-bool ReadCall(const csv::Row& row, absl::TimeZone zone, Parsed<CallRecord>& out,
+// The fields of a line of Master.csv, as csv::Reader reads them: views of the line where they stand
+// in it as they are.
+class CdrLine {
+ public:
+  // False for an empty line.
+  bool Read(std::string_view line) {
+    if (line.empty()) return false;
+    if (Split(line)) return true;
+    csv::Reader reader(line);
+    if (!reader.Next(row_)) return false;
+    fields_.assign(row_.fields.begin(), row_.fields.end());
+    open_quote_ = row_.problem == csv::Problem::kOpenQuote;
+    return true;
+  }
+  size_t size() const { return fields_.size(); }
+  std::string_view operator[](size_t column) const { return fields_[column]; }
+  bool open_quote() const { return open_quote_; }
+
+ private:
+  // A line without oddities, as all are but few; false for others.
+  bool Split(std::string_view line) {
+    if (line.front() == '\r' || line.front() == '\xef' || line.back() == '\r') return false;
+    fields_.clear();
+    open_quote_ = false;
+    unescaped_.clear();
+    unescaped_.reserve(line.size());  // so that views of it stay
+    while (true) {
+      size_t end = 0;  // of the field
+      if (!line.empty() && line.front() == '"') {
+        if (!Quoted(line, end)) return false;
+      } else {
+        end = std::min(line.find(','), line.size());
+        fields_.push_back(line.substr(0, end));
+      }
+      if (end == line.size()) return true;
+      line.remove_prefix(end + 1);
+    }
+  }
+
+  // A field in quotes, which `rest` begins with; `end` is behind it.
+  bool Quoted(std::string_view rest, size_t& end) {
+    const size_t unescaped = unescaped_.size();
+    size_t from = 1;
+    while (true) {
+      const size_t quote = rest.find('"', from);
+      if (quote == std::string_view::npos) return false;
+      end = quote + 1;
+      const bool twice = end < rest.size() && rest[end] == '"';
+      if (from > 1 || twice) unescaped_.append(rest, from, quote + (twice ? 1 : 0) - from);
+      if (!twice) break;
+      from = end + 1;
+    }
+    fields_.push_back(from > 1 ? std::string_view(unescaped_).substr(unescaped)
+                               : rest.substr(1, end - 2));
+    return end == rest.size() || rest[end] == ',';
+  }
+
+  std::vector<std::string_view> fields_;
+  std::string unescaped_;  // fields with quotes in them
+  csv::Row row_;           // of a line with oddities
+  bool open_quote_ = false;
+};
+
+// "2026-03-01 12:00:00" as ToTime reads it; false: ask that.
+bool ToPlainTime(std::string_view text, absl::TimeZone zone, absl::Time& out) {
+  static constexpr std::string_view kForm = "dddd-dd-dd dd:dd:dd";
+  if (text.size() != kForm.size()) return false;
+  for (size_t i = 0; i < kForm.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (kForm[i] == 'd' ? !digit : text[i] != kForm[i]) return false;
+  }
+  const auto number = [&](size_t at) { return (text[at] - '0') * 10 + text[at + 1] - '0'; };
+  const absl::CivilSecond second(number(0) * 100 + number(2), number(5), number(8), number(11),
+                                 number(14), number(17));
+  // Another day or second came of it where there is none such.
+  if (second.month() != number(5) || second.day() != number(8) || second.hour() != number(11) ||
+      second.minute() != number(14) || second.second() != number(17)) {
+    return false;
+  }
+  out = zone.At(second).pre;
+  return IsRecordTime(out);
+}
+
+// A line of Master.csv into `out`; false when it is refused or needs no rating.
+bool ReadCall(const CdrLine& row, absl::TimeZone zone, Parsed<CallRecord>& out,
               CallRecord& record) {
-  const auto refuse = [&](const char* column, const std::string& value, const std::string& message,
+  const auto refuse = [&](const char* column, std::string_view value, const std::string& message,
                           const char* reason = "INVALID_VALUE") {
-    out.errors.push_back({record.line, column, value, reason, message});
+    out.errors.push_back({record.line, column, std::string(value), reason, message});
     return false;
   };
-  if (row.problem == csv::Problem::kOpenQuote) {
-    return refuse("", "", "a quote on the line is not closed");
-  }
-  if (row.fields.size() < kCdrColumns || row.fields.size() > kCdrColumnsMost) {
-    return refuse("", absl::StrCat(row.fields.size()), "the row must have 16 to 21 columns",
+  if (row.open_quote()) return refuse("", "", "a quote on the line is not closed");
+  if (row.size() < kCdrColumns || row.size() > kCdrColumnsMost) {
+    return refuse("", std::to_string(row.size()), "the row must have 16 to 21 columns",
                   "WRONG_COLUMN_COUNT");
   }
-  record.account_code = row.fields[0];
-  record.calling = row.fields[1];
-  record.called = row.fields[2];
-  const bool answered = row.fields[14] == "ANSWERED" && !row.fields[10].empty();
-  if (!ToSeconds(row.fields[13], record.seconds)) {
-    return refuse("billsec", row.fields[13], "must be a number of seconds");
+  if (!ToSeconds(row[13], record.seconds)) {
+    return refuse("billsec", row[13], "must be a number of seconds");
   }
+  const bool answered = row[14] == "ANSWERED" && !row[10].empty();
   if (!answered || record.seconds == 0) {
     ++out.skipped;
     return false;
   }
-  if (!ToTime(row.fields[10], zone, record.answered)) {
-    return refuse("answer", row.fields[10], "must be a time like 2026-03-01 12:00:00");
+  if (!ToPlainTime(row[10], zone, record.answered) &&
+      !ToTime(std::string(row[10]), zone, record.answered)) {
+    return refuse("answer", row[10], "must be a time like 2026-03-01 12:00:00");
   }
   static constexpr std::array<const char*, 3> kTexts = {"accountcode", "src", "dst"};
   for (size_t i = 0; i < kTexts.size(); ++i) {
-    if (!csv::IsText(row.fields[i])) return refuse(kTexts[i], row.fields[i], "is not UTF-8");
-    if (row.fields[i].size() > kNameBytesMax) {
-      return refuse(kTexts[i], row.fields[i], "is longer than 200 bytes");
-    }
+    if (!csv::IsText(row[i])) return refuse(kTexts[i], row[i], "is not UTF-8");
+    if (row[i].size() > kNameBytesMax) return refuse(kTexts[i], row[i], "is longer than 200 bytes");
   }
+  record.account_code = row[0];
+  record.calling = row[1];
+  record.called = row[2];
   return true;
 }
 
@@ -502,22 +584,24 @@ bool ReadCall(const csv::Row& row, absl::TimeZone zone, Parsed<CallRecord>& out,
 absl::StatusOr<Parsed<CallRecord>> ParseAsterisk(std::string_view text, absl::TimeZone zone) {
   RETURN_IF_ERROR(csv::CheckReadable(text));
   Parsed<CallRecord> out;
-  std::map<std::string, int> repeats;
+  const auto lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  out.records.reserve(std::min(lines, text.size() / kCdrBytesLeast));
+  absl::flat_hash_map<std::string, int> repeats;
   size_t widest = 0;
   int64_t line = 0;
+  CdrLine row;
   while (!text.empty()) {
     const size_t end = text.find('\n');
     const bool whole = end != std::string_view::npos;
     // Every record is a line, so that a stray quote spoils no other record.
-    csv::Reader reader(text.substr(0, end));
+    const bool empty = !row.Read(text.substr(0, end));
     text.remove_prefix(whole ? end + 1 : text.size());
     ++line;
-    csv::Row row;
-    if (!reader.Next(row)) continue;
-    const bool comment = row.fields[0].substr(0, 1) == "#" && row.fields.size() < kCdrColumns;
+    if (empty) continue;
+    const bool comment = row[0].substr(0, 1) == "#" && row.size() < kCdrColumns;
     if (comment) continue;
     ++out.read;
-    widest = std::max(widest, row.fields.size());
+    widest = std::max(widest, row.size());
     CallRecord record;
     record.line = line;
     if (!whole) {
@@ -527,10 +611,10 @@ absl::StatusOr<Parsed<CallRecord>> ParseAsterisk(std::string_view text, absl::Ti
       continue;
     }
     if (!ReadCall(row, zone, out, record)) continue;
-    if (row.fields.size() == kCdrColumnsMost && !row.fields[16].empty()) {
-      record.key = absl::StrCat(row.fields[16], ":", row.fields[20]);
+    if (row.size() == kCdrColumnsMost && !row[16].empty()) {
+      record.key.append(row[16]).append(":").append(row[20]);
     } else {
-      for (const std::string& field : row.fields) absl::StrAppend(&record.key, field, "\x1f");
+      for (size_t i = 0; i < row.size(); ++i) record.key.append(row[i]).append("\x1f");
       absl::StrAppend(&record.key, "#", ++repeats[record.key]);
     }
     out.records.push_back(std::move(record));

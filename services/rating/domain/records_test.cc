@@ -1,7 +1,11 @@
 #include "services/rating/domain/records.h"
 
 #include <catch2/catch.hpp>
+#include <random>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/calendar/time_zone.h"
 #include "libs/status/error.h"
 #include "services/rating/domain/overage.h"
 
@@ -211,6 +215,77 @@ TEST_CASE("an Asterisk file that is being written, with stray quotes, without co
   CHECK(std::string(narrow.status().message()).find("disposition") != std::string::npos);
   // An account code may begin like a remark.
   CHECK(ParseAsterisk("#" + row.substr(1) + "\n", absl::UTCTimeZone())->read == 1);
+}
+
+namespace {
+
+constexpr const char* kCallTimes[] = {
+    "2026-03-08 01:59:59",  "2026-03-08 02:30:00",  // no such hour
+    "2026-11-01 01:30:00",                          // twice
+    "2026-02-29 10:00:00",  "2028-02-29 10:00:00",       "2026-03-01 24:00:00",
+    "2026-03-01 10:60:00",  "2026-03-01 10:00:60",       "2026-03-01 10:00:5",
+    "2026-03-01 10:00:05Z", "2026-03-01 10:00:05+02:00", "1969-12-31 19:00:00",
+    "1969-12-31 18:59:59",  "9999-12-31 20:00:00",       "2026-3-01 10:00:05",
+    "2026-00-10 10:00:00",  "2026-01-00 10:00:00"};
+
+// All that a file of one line gives.
+std::string ReadOne(const std::string& file, absl::TimeZone zone) {
+  const auto parsed = ParseAsterisk(file, zone);
+  if (!parsed.ok()) return std::string(parsed.status().message());
+  std::string out = absl::StrCat(parsed->read, " ", parsed->skipped);
+  for (const CallRecord& call : parsed->records) {
+    absl::StrAppend(&out, "\n", call.key, "|", call.account_code, "|", call.calling, "|",
+                    call.called, "|", absl::FormatTime(call.answered), "|", call.seconds);
+  }
+  for (const csv::RowError& error : parsed->errors) {
+    absl::StrAppend(&out, "\n", error.column, "|", error.value, "|", error.message);
+  }
+  return out;
+}
+
+}  // namespace
+
+// A line that ends in a carriage return too is read by csv::Reader.
+TEST_CASE("an Asterisk line says the same whichever way it is read") {
+  std::mt19937 random(20261125);
+  const auto pick = [&](const auto& of) { return of[random() % std::size(of)]; };
+  const absl::TimeZone zone = *LoadZone("America/New_York");
+  const char* const kFields[] = {
+      "",    "a",   "\"\"",   "\"a\"",      "\"a,b\"",      "\"\"\"J\"\" <1>\"",
+      "\"a", "a\"", "\"a\"b", "\"\"\"\"",   "\xf6",         "\"a\rb\"",
+      "#",   " ",   "\"\"\"", "a\"\"b\"\"", "\xef\xbb\xbfx"};
+  int calls = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const size_t columns = random() % 8 == 0 ? random() % 24 : random() % 2 == 0 ? 16 : 21;
+    std::vector<std::string> fields(columns);
+    for (std::string& field : fields) field = random() % 4 == 0 ? pick(kFields) : "\"1612\"";
+    if (columns >= 16) {
+      fields[10] = absl::StrCat("\"", pick(kCallTimes), "\"");
+      fields[13] = random() % 20 == 0 ? "\"\"" : "60";
+      fields[14] = random() % 20 == 0 ? "\"BUSY\"" : "\"ANSWERED\"";
+    }
+    const std::string line = absl::StrJoin(fields, ",");
+    const std::string plain = ReadOne(line + "\n", zone);
+    INFO(line);
+    REQUIRE(plain == ReadOne(line + "\r\n", zone));
+    calls += plain[0] == '1' && plain.find("|60") != std::string::npos ? 1 : 0;
+  }
+  CHECK(calls > 1000);
+}
+
+// With a fraction a time is read by absl::ParseTime.
+TEST_CASE("an answer time is the same moment with a fraction of a second") {
+  for (const char* zone : {"America/New_York", "Europe/Berlin", "UTC", "America/Santiago"}) {
+    for (const std::string time : kCallTimes) {
+      const auto read = [&](const std::string& answer) {
+        const auto parsed =
+            ParseAsterisk(",1,2,,,,,,,," + answer + ",,65,60,ANSWERED,D\n", *LoadZone(zone));
+        return parsed->records.empty() ? absl::InfinitePast() : parsed->records[0].answered;
+      };
+      INFO(zone << " " << time);
+      if (time.size() == 19) CHECK(read(time) == read(time + ".0"));
+    }
+  }
 }
 
 TEST_CASE("data: allowance, started blocks, proration, maximum") {

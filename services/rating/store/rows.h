@@ -94,8 +94,7 @@ struct EventRow {
 };
 
 struct CallRow {
-  db::Bytes call_key;
-  Uuid call_id, account_id, item_id;
+  Uuid call_key, account_id, item_id;
   bool inbound = false;
   std::string calling, called;
   absl::Time answered_at;
@@ -107,8 +106,8 @@ struct CallRow {
   static constexpr char kTable[] = "call";
   static constexpr auto Columns() {
     return std::make_tuple(
-        db::Col("call_key", &CallRow::call_key), db::Col("call_id", &CallRow::call_id),
-        db::Col("account_id", &CallRow::account_id), db::Col("item_id", &CallRow::item_id),
+        db::Col("call_key", &CallRow::call_key), db::Col("account_id", &CallRow::account_id),
+        db::Col("item_id", &CallRow::item_id),
         db::Col("inbound", &CallRow::inbound), db::Col("calling", &CallRow::calling),
         db::Col("called", &CallRow::called), db::Col("answered_at", &CallRow::answered_at),
         db::Col("seconds", &CallRow::seconds), db::Col("billed_seconds", &CallRow::billed_seconds),
