@@ -58,6 +58,28 @@ TEST_CASE("a quote within a field opens nothing: rows behind an unreadable one a
   CHECK(HeaderOf(Layout::kEventsCsv, file) == head);
 }
 
+TEST_CASE("rows of a mapped file are found by its delimiter, its header where it has one") {
+  Recipe recipe;
+  recipe.delimiter = ';';
+  recipe.id = "id";
+  recipe.subject = "user";
+  recipe.time = "at";
+  recipe.total = "octets";
+  const std::string head = "id;user;at;octets\n";
+  const std::string wrong = "2;\"a\nb\";noon;1";
+  const std::string text = head + wrong + "\n3;ann;2026-03-01 12:00:00;1\n";
+  const auto file = ReadFile(Layout::kMappedUsage, text, absl::UTCTimeZone(), &recipe);
+  REQUIRE(file.ok());
+  CHECK(file->events.size() == 1);
+  const auto rows = UnreadableRows(Layout::kMappedUsage, text, file->errors, &recipe);
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].text == wrong);
+  CHECK(rows[0].message == "at is no time of the form '2026-03-01 12:00:00'");
+  CHECK(HeaderOf(Layout::kMappedUsage, text, &recipe) == head);
+  recipe.header = false;
+  CHECK(HeaderOf(Layout::kMappedUsage, text, &recipe).empty());
+}
+
 TEST_CASE("a last call record that is still being written does not wait") {
   const std::string row =
       R"("","1","2","c","x","s","","Dial","","2026-03-10 10:00:00","noon","",1,1,"ANSWERED","D")";
