@@ -68,6 +68,16 @@ size_t EndOfCsvRow(std::string_view content, size_t from, char delimiter) {
   return content.size();
 }
 
+// A row without its line break. Carriage returns beyond the one of the break may be why it cannot
+// be read, so they stay.
+std::string_view WithoutBreak(std::string_view row) {
+  if (!row.empty() && row.back() == '\n') row.remove_suffix(1);
+  const size_t end = row.find_last_not_of('\r');
+  const size_t returns = row.size() - (end == std::string_view::npos ? 0 : end + 1);
+  if (returns == 1) row.remove_suffix(1);
+  return row;
+}
+
 bool Indented(std::string_view content, size_t at) {
   return at < content.size() && (content[at] == '\t' || content[at] == ' ');
 }
@@ -170,8 +180,7 @@ std::vector<UnreadableRow> UnreadableRows(Layout layout, std::string_view conten
     row.message =
         error.column.empty() ? error.message : absl::StrCat(error.column, " ", error.message);
     std::string_view text = content.substr(from, std::min(to - from, kRowBytesMost));
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
-    row.text = std::string(text);
+    row.text = std::string(WithoutBreak(text));
     row.ordinal = ++repeats[row.text];
     out.push_back(std::move(row));
   }

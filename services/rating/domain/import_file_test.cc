@@ -45,6 +45,21 @@ TEST_CASE(
   CHECK(rows[0].text + "\n" == first);
 }
 
+TEST_CASE("carriage returns that make a row unreadable are kept with it") {
+  const std::string head = "Mon Mar  2 10:00:00 2026\r\n\tAcct-Status-Type = Stop\r\n";
+  const std::string record =
+      head + "\tUser-Name = \"ann\"\r\n\tAcct-Session-Id = \"1\"\r\n\tTimestamp = 1772445601";
+  for (const char* returns : {"\r\r", "\r\r\r"}) {
+    const auto rows = Rows(Layout::kDetail, record + returns + "\n");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].text == record + returns);
+    CHECK(Rows(Layout::kDetail, rows[0].text + "\n").size() == 1);
+  }
+  const auto other = Rows(Layout::kDetail, head + "\tTimestamp = 1772445601\r\n");
+  REQUIRE(other.size() == 1);
+  CHECK(other[0].text == head + "\tTimestamp = 1772445601");
+}
+
 TEST_CASE("a quote within a field opens nothing: rows behind an unreadable one are not its own") {
   const std::string head = "\xef\xbb\xbf\r\n\nid,source,subject,time,type,quantity\n";
   const std::string wrong = "e1,gw,5\" pipe,noon,data,1";
