@@ -53,6 +53,12 @@ const std::map<std::string, ImportKind>& ImportKinds() {
       {"usage-radacct", {"broadbill.rating.v1.Rating/ImportUsage", R"({"format":"RADACCT_CSV"})"}},
       {"usage-events", {"broadbill.rating.v1.Rating/ImportUsage", R"({"format":"EVENTS_CSV"})"}},
       {"calls", {"broadbill.rating.v1.Rating/ImportCalls", R"({"format":"ASTERISK_CDR_CSV"})"}},
+      {"calls-freeswitch",
+       {"broadbill.rating.v1.Rating/ImportCalls", R"({"format":"FREESWITCH_CDR_CSV"})"}},
+      {"calls-freeswitch-json",
+       {"broadbill.rating.v1.Rating/ImportCalls", R"({"format":"FREESWITCH_JSON"})"}},
+      {"calls-mapped", {"broadbill.rating.v1.Rating/ImportCalls", R"({"format":"MAPPED_CSV"})"}},
+      {"usage-mapped", {"broadbill.rating.v1.Rating/ImportUsage", R"({"format":"MAPPED_CSV"})"}},
       {"payment-methods", {"broadbill.payments.v1.Payments/ImportPaymentMethods", "{}"}},
       {"opening-balances", {"broadbill.payments.v1.Payments/ImportOpeningBalances", "{}"}},
   };
@@ -78,8 +84,10 @@ absl::StatusOr<broadbill::common::v1::ImportResult> RunImport(
   auto parsed = google::protobuf::util::JsonStringToMessage(found->second.defaults, request.get());
   for (const auto& [name, value] : fields) {
     std::unique_ptr<google::protobuf::Message> one(request->New());
-    parsed = google::protobuf::util::JsonStringToMessage("{\"" + name + "\":\"" + value + "\"}",
-                                                         one.get());
+    // Messages are given as JSON, all else as it stands.
+    const std::string text = value.substr(0, 1) == "{" ? value : "\"" + value + "\"";
+    parsed =
+        google::protobuf::util::JsonStringToMessage("{\"" + name + "\":" + text + "}", one.get());
     if (!parsed.ok())
       return InvalidField(name, "'" + value + "' does not fit: " + std::string(parsed.message()));
     request->MergeFrom(*one);

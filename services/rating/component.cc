@@ -13,6 +13,7 @@
 #include "services/rating/app/key_holder.h"
 #include "services/rating/app/radius_listener.h"
 #include "services/rating/app/rating_app.h"
+#include "services/rating/app/recipes.h"
 #include "services/rating/app/usage_balances.h"
 #include "services/rating/app/usage_watcher.h"
 #include "services/rating/app/waiting_queue.h"
@@ -48,14 +49,18 @@ absl::Status Register(rpc::Host& host) {
   UsageBalances* balances =
       host.Own(std::make_unique<UsageBalances>(pool, host.clock(), *counters));
   CallLimitsApp* limits = host.Own(std::make_unique<CallLimitsApp>(pool, host.clock()));
-  FileImports* files = host.Own(std::make_unique<FileImports>(pool, host.clock(), &app->decks()));
+  FileImports* files =
+      host.Own(std::make_unique<FileImports>(pool, host.clock(), &app->decks(), &app->caches()));
   EventStream* stream = host.Own(std::make_unique<EventStream>(pool, host.clock(), app->caches()));
+  Recipes* recipes = host.Own(std::make_unique<Recipes>(pool, host.clock()));
   WaitingQueue* queue = host.Own(std::make_unique<WaitingQueue>(pool, host.clock()));
   rpc::Service service("broadbill.rating.v1.Rating");
   service.Unary("ImportUsage", files, &FileImports::ImportUsage)
       .Unary("ImportCalls", files, &FileImports::ImportCalls)
       .Unary("ListImports", files, &FileImports::ListImports)
       .Unary("UndoImport", files, &FileImports::UndoImport)
+      .Unary("CreateImportRecipe", recipes, &Recipes::CreateImportRecipe)
+      .Unary("ListImportRecipes", recipes, &Recipes::ListImportRecipes)
       .Unary("ImportDeck", app, &RatingApp::ImportDeck)
       .Unary("IngestEvents", app, &RatingApp::IngestEvents)
       .Exchange("StreamEvents", stream, &EventStream::StreamEvents)

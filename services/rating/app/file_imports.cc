@@ -1,5 +1,6 @@
 #include "services/rating/app/file_imports.h"
 
+#include <algorithm>
 #include <future>
 #include <set>
 
@@ -11,6 +12,7 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/live_usage.h"
 #include "services/rating/app/page.h"
+#include "services/rating/app/recipes.h"
 #include "services/rating/app/stored_record.h"
 #include "services/rating/store/event_keys.h"
 #include "services/rating/store/rows.h"
@@ -20,6 +22,7 @@ namespace broadbill::rating {
 namespace {
 
 constexpr size_t kUnreadableMost = 10000;  // of a file
+constexpr size_t kPreviewed = 10;          // records
 constexpr size_t kLarge = 1 << 20;         // bytes of a file
 
 absl::StatusOr<absl::TimeZone> ZoneOf(const std::string& name) {
@@ -50,6 +53,18 @@ absl::Status TouchEvents(db::Tx& tx, absl::Time now, const Uuid& import_id) {
     changed.emplace_back(rows.Get<Uuid>(i, 0), rows.Get<int32_t>(i, 1));
   }
   return TouchQuarters(tx, now, changed);
+}
+
+// The first records as they were understood, for whoever tries a recipe.
+void Preview(const FileRecords& file, ImportResult& out) {
+  const auto say = [&](const auto& records) {
+    for (size_t i = 0; i < std::min(records.size(), kPreviewed); ++i) {
+      out.add_differences(
+          absl::StrCat("line ", records[i].line, ": ", csv::Printable(Describe(records[i]), 1000)));
+    }
+  };
+  say(file.events);
+  say(file.calls);
 }
 
 // Items whose usage went: the watcher looks at those that have anything to watch.
@@ -118,16 +133,59 @@ pb::Import ToProto(const ImportRow& row) {
 }  // namespace
 
 template <class Request>
+absl::Status FileImports::TakeRecipe(const Request& request, bool calls, File& file) {
+  if (request.has_recipe() != request.recipe_code().empty()) {
+    return InvalidField("recipe_code", "give either it or recipe");
+  }
+  if (request.has_recipe()) {
+    file.recipe = request.recipe();
+  } else {
+    ASSIGN_OR_RETURN(file.recipe, LoadRecipe(*pool_, request.recipe_code()));
+  }
+  if (file.recipe->has_calls() != calls) {
+    return InvalidField("recipe_code", calls ? "is no recipe of calls" : "is no recipe of usage");
+  }
+  file.recipe->clear_update_time();  // no part of what makes a row the row it is
+  if (!file.recipe->time_zone().empty()) file.time_zone = file.recipe->time_zone();
+  return absl::OkStatus();
+}
+
+std::vector<WaitingRow> FileImports::Malformed(const File& file, const std::string& header,
+                                               const std::vector<UnreadableRow>& rows) {
+  const std::string recipe = file.recipe.has_value() ? file.recipe->SerializeAsString() : "";
+  std::vector<WaitingRow> out;
+  for (const UnreadableRow& row : rows) {
+    const MalformedRow kept{
+        static_cast<int16_t>(file.layout), file.time_zone, file.country, recipe, header, row.text};
+    WaitingRow waiting;
+    waiting.raw.data = Pack(kept);
+    waiting.record_key =
+        WaitingKey(kWaitingMalformed, absl::StrCat(row.ordinal, "|", waiting.raw.data));
+    waiting.reason = row.reason;
+    waiting.message = row.message;
+    waiting.source_line = row.line;
+    out.push_back(std::move(waiting));
+  }
+  return out;
+}
+
+template <class Request>
 absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
                                                  const Request& request, const File& file) {
   ASSIGN_OR_RETURN(const absl::TimeZone zone, ZoneOf(file.time_zone));
+  std::optional<Recipe> recipe;
+  if (file.recipe.has_value()) {
+    ASSIGN_OR_RETURN(recipe, ReadRecipe(*file.recipe, "recipe."));
+  }
+  const Recipe* mapped = recipe.has_value() ? &*recipe : nullptr;
   // While a large file is read.
   std::future<db::Bytes> hashed =
       std::async(request.content().size() < kLarge ? std::launch::deferred : std::launch::async,
                  [&] { return Hash(request.content()); });
-  ASSIGN_OR_RETURN(const FileRecords records, ReadFile(file.layout, request.content(), zone));
+  ASSIGN_OR_RETURN(const FileRecords records,
+                   ReadFile(file.layout, request.content(), zone, mapped));
   const std::vector<UnreadableRow> unreadable =
-      UnreadableRows(file.layout, request.content(), records.errors);
+      UnreadableRows(file.layout, request.content(), records.errors, mapped);
   if (unreadable.size() > kUnreadableMost) {
     return InvalidArgumentError(
         "MALFORMED_FILE",
@@ -135,19 +193,8 @@ absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
                      " of a file are kept: nothing of it was loaded; the first is line ",
                      unreadable.front().line, ": ", unreadable.front().message));
   }
-  std::vector<WaitingRow> malformed;
-  for (const UnreadableRow& row : unreadable) {
-    const MalformedRow kept{
-        static_cast<int16_t>(file.layout),        file.time_zone, file.country, "",
-        HeaderOf(file.layout, request.content()), row.text};
-    WaitingRow out;
-    out.raw.data = Pack(kept);
-    out.record_key = WaitingKey(kWaitingMalformed, absl::StrCat(row.ordinal, "|", out.raw.data));
-    out.reason = row.reason;
-    out.message = row.message;
-    out.source_line = row.line;
-    malformed.push_back(std::move(out));
-  }
+  const std::vector<WaitingRow> malformed =
+      Malformed(file, HeaderOf(file.layout, request.content(), mapped), unreadable);
   const absl::Time now = clock_.Now();
   const db::Bytes content_hash = hashed.get();
   return convert::Write<ImportResult>(
@@ -155,7 +202,7 @@ absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
       [&](db::Tx& tx, convert::Events&) -> absl::StatusOr<ImportResult> {
         ImportRow row;
         row.import_id = Uuid::Make(now);
-        Ingest ingest(tx, now, request.source_name(), row.import_id, decks_);
+        Ingest ingest(tx, now, request.source_name(), row.import_id, decks_, caches_);
         RETURN_IF_ERROR(ingest.AddRestarts(records.restarts));
         if (!records.samples.empty()) RETURN_IF_ERROR(ingest.AddSamples(records.samples));
         if (!records.events.empty()) RETURN_IF_ERROR(ingest.AddEvents(records.events));
@@ -179,6 +226,7 @@ absl::StatusOr<ImportResult> FileImports::Import(const rpc::Context& context,
         ImportResult result;
         if (!request.validate_only()) result.set_import_id(row.import_id.ToText("imp"));
         Report(records, counts, result);
+        if (request.validate_only() && mapped != nullptr) Preview(records, result);
         return result;
       });
 }
@@ -195,19 +243,39 @@ absl::StatusOr<ImportResult> FileImports::ImportUsage(const rpc::Context& contex
     case pb::ImportUsageRequest::EVENTS_CSV:
       file.layout = Layout::kEventsCsv;
       break;
+    case pb::ImportUsageRequest::MAPPED_CSV:
+      file.layout = Layout::kMappedUsage;
+      RETURN_IF_ERROR(TakeRecipe(request, false, file));
+      break;
     default:
-      return InvalidField("format", "is required: RADIUS_DETAIL, RADACCT_CSV or EVENTS_CSV");
+      return InvalidField("format",
+                          "is required: RADIUS_DETAIL, RADACCT_CSV, EVENTS_CSV or MAPPED_CSV");
   }
   return Import(context, request, file);
 }
 
 absl::StatusOr<ImportResult> FileImports::ImportCalls(const rpc::Context& context,
                                                       const pb::ImportCallsRequest& request) {
-  if (request.format() != pb::ImportCallsRequest::ASTERISK_CDR_CSV) {
-    return InvalidField("format", "is required: ASTERISK_CDR_CSV");
+  File file{kImportCalls, Layout::kAsterisk, request.time_zone(), request.country_code()};
+  switch (request.format()) {
+    case pb::ImportCallsRequest::ASTERISK_CDR_CSV:
+      break;
+    case pb::ImportCallsRequest::FREESWITCH_CDR_CSV:
+      file.layout = Layout::kFreeswitchCsv;
+      break;
+    case pb::ImportCallsRequest::FREESWITCH_JSON:
+      file.layout = Layout::kFreeswitchJson;
+      break;
+    case pb::ImportCallsRequest::MAPPED_CSV:
+      file.layout = Layout::kMappedCalls;
+      RETURN_IF_ERROR(TakeRecipe(request, true, file));
+      break;
+    default:
+      return InvalidField("format",
+                          "is required: ASTERISK_CDR_CSV, FREESWITCH_CDR_CSV, FREESWITCH_JSON or "
+                          "MAPPED_CSV");
   }
-  return Import(context, request,
-                {kImportCalls, Layout::kAsterisk, request.time_zone(), request.country_code()});
+  return Import(context, request, file);
 }
 
 absl::StatusOr<pb::ListImportsResponse> FileImports::ListImports(

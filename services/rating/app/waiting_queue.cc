@@ -11,6 +11,7 @@
 #include "libs/status/macros.h"
 #include "services/rating/app/ingest.h"
 #include "services/rating/app/page.h"
+#include "services/rating/app/recipes.h"
 #include "services/rating/app/stored_record.h"
 #include "services/rating/domain/import_file.h"
 
@@ -332,8 +333,15 @@ absl::StatusOr<Outcome::Outcome> WaitingQueue::RateCorrected(db::Tx& tx, const W
     if (!kept.time_zone.empty()) {
       ASSIGN_OR_RETURN(zone, LoadZone(kept.time_zone));
     }
-    ASSIGN_OR_RETURN(FileRecords file, ReadFile(static_cast<Layout>(kept.layout),
-                                                kept.header + kept.text + "\n", zone));
+    std::optional<Recipe> recipe;
+    if (!kept.recipe.empty()) {
+      pb::ImportRecipe stored;
+      stored.ParseFromString(kept.recipe);
+      ASSIGN_OR_RETURN(recipe, ReadRecipe(stored, ""));
+    }
+    ASSIGN_OR_RETURN(FileRecords file,
+                     ReadFile(static_cast<Layout>(kept.layout), kept.header + kept.text + "\n",
+                              zone, recipe.has_value() ? &*recipe : nullptr));
     if (!file.errors.empty()) {
       return InvalidField("row_text", absl::StrCat("cannot be read: ", file.errors.front().column,
                                                    " ", file.errors.front().message));

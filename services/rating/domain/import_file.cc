@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/macros.h"
+#include "services/rating/domain/freeswitch.h"
 
 namespace broadbill::rating {
 namespace {
@@ -20,7 +21,15 @@ FileRecords Take(Parsed<Record>&& parsed, std::vector<Record> FileRecords::*reco
   return out;
 }
 
-bool HasHeader(Layout layout) { return layout == Layout::kRadacct || layout == Layout::kEventsCsv; }
+bool IsMapped(Layout layout) {
+  return layout == Layout::kMappedUsage || layout == Layout::kMappedCalls;
+}
+// Rows of CSV that quotes may spread over lines; of the others each line is a record.
+bool IsCsv(Layout layout) {
+  return layout == Layout::kRadacct || layout == Layout::kEventsCsv || IsMapped(layout);
+}
+
+char DelimiterOf(const Recipe* recipe) { return recipe == nullptr ? ',' : recipe->delimiter; }
 
 // Offsets of the lines, the first at 0.
 std::vector<size_t> LineStarts(std::string_view content) {
@@ -40,7 +49,7 @@ size_t BeginOfCsv(std::string_view content) {
 
 // Behind the record of a CSV file that begins at `from`: the first line break outside quotes, which
 // open only at a field's begin, as for csv::Reader.
-size_t EndOfCsvRow(std::string_view content, size_t from) {
+size_t EndOfCsvRow(std::string_view content, size_t from, char delimiter) {
   bool quoted = false;
   bool begin = true;  // of a field
   for (size_t at = from; at < content.size(); ++at) {
@@ -53,10 +62,20 @@ size_t EndOfCsvRow(std::string_view content, size_t from) {
       return at + 1;
     } else {
       quoted = begin && c == '"';
-      begin = c == ',';
+      begin = c == delimiter;
     }
   }
   return content.size();
+}
+
+// A row without its line break. Carriage returns beyond the one of the break may be why it cannot
+// be read, so they stay.
+std::string_view WithoutBreak(std::string_view row) {
+  if (!row.empty() && row.back() == '\n') row.remove_suffix(1);
+  const size_t end = row.find_last_not_of('\r');
+  const size_t returns = row.size() - (end == std::string_view::npos ? 0 : end + 1);
+  if (returns == 1) row.remove_suffix(1);
+  return row;
 }
 
 bool Indented(std::string_view content, size_t at) {
@@ -65,8 +84,8 @@ bool Indented(std::string_view content, size_t at) {
 
 class RowFinder {
  public:
-  RowFinder(Layout layout, std::string_view content)
-      : layout_(layout), content_(content), starts_(LineStarts(content)) {}
+  RowFinder(Layout layout, std::string_view content, char delimiter)
+      : layout_(layout), content_(content), delimiter_(delimiter), starts_(LineStarts(content)) {}
 
   // [from, to) of the record that a line belongs to.
   std::pair<size_t, size_t> Find(int64_t line) const {
@@ -78,13 +97,13 @@ class RowFinder {
       return {starts_[index], next < starts_.size() ? starts_[next] : content_.size()};
     }
     const size_t from = starts_[index];
-    if (HasHeader(layout_)) return {from, EndOfCsvRow(content_, from)};
+    if (IsCsv(layout_)) return {from, EndOfCsvRow(content_, from, delimiter_)};
     return {from, index + 1 < starts_.size() ? starts_[index + 1] : content_.size()};
   }
 
   // Whether the record is the file's last and cut.
   bool IsCut(size_t from, size_t to) const {
-    if (to < content_.size() || HasHeader(layout_)) return false;
+    if (to < content_.size() || IsCsv(layout_)) return false;
     const std::string_view text = content_.substr(from);
     if (text.empty() || text.back() != '\n') return true;
     return layout_ == Layout::kDetail && text.find("\tTimestamp = ") == std::string_view::npos;
@@ -93,6 +112,7 @@ class RowFinder {
  private:
   const Layout layout_;
   const std::string_view content_;
+  const char delimiter_;
   const std::vector<size_t> starts_;
 };
 
@@ -105,7 +125,8 @@ FileRecords TakeRadius(RadiusFile parsed) {
 
 }  // namespace
 
-absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, absl::TimeZone zone) {
+absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, absl::TimeZone zone,
+                                     const Recipe* recipe) {
   switch (layout) {
     case Layout::kDetail: {
       ASSIGN_OR_RETURN(RadiusFile parsed, ParseDetail(content, zone));
@@ -119,6 +140,22 @@ absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, ab
       ASSIGN_OR_RETURN(auto parsed, ParseEvents(content));
       return Take(std::move(parsed), &FileRecords::events);
     }
+    case Layout::kFreeswitchCsv: {
+      ASSIGN_OR_RETURN(auto parsed, ParseFreeswitchCsv(content, zone));
+      return Take(std::move(parsed), &FileRecords::calls);
+    }
+    case Layout::kFreeswitchJson: {
+      ASSIGN_OR_RETURN(auto parsed, ParseFreeswitchJson(content));
+      return Take(std::move(parsed), &FileRecords::calls);
+    }
+    case Layout::kMappedUsage: {
+      ASSIGN_OR_RETURN(auto parsed, ParseMappedUsage(content, *recipe, zone));
+      return Take(std::move(parsed), &FileRecords::events);
+    }
+    case Layout::kMappedCalls: {
+      ASSIGN_OR_RETURN(auto parsed, ParseMappedCalls(content, *recipe, zone));
+      return Take(std::move(parsed), &FileRecords::calls);
+    }
     default: {
       ASSIGN_OR_RETURN(auto parsed, ParseAsterisk(content, zone));
       return Take(std::move(parsed), &FileRecords::calls);
@@ -127,10 +164,11 @@ absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, ab
 }
 
 std::vector<UnreadableRow> UnreadableRows(Layout layout, std::string_view content,
-                                          const std::vector<csv::RowError>& errors) {
+                                          const std::vector<csv::RowError>& errors,
+                                          const Recipe* recipe) {
   std::vector<UnreadableRow> out;
   if (errors.empty()) return out;
-  const RowFinder finder(layout, content);
+  const RowFinder finder(layout, content, DelimiterOf(recipe));
   std::map<size_t, size_t> known;  // by where the row begins
   std::map<std::string, int> repeats;
   for (const csv::RowError& error : errors) {
@@ -142,17 +180,17 @@ std::vector<UnreadableRow> UnreadableRows(Layout layout, std::string_view conten
     row.message =
         error.column.empty() ? error.message : absl::StrCat(error.column, " ", error.message);
     std::string_view text = content.substr(from, std::min(to - from, kRowBytesMost));
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
-    row.text = std::string(text);
+    row.text = std::string(WithoutBreak(text));
     row.ordinal = ++repeats[row.text];
     out.push_back(std::move(row));
   }
   return out;
 }
 
-std::string HeaderOf(Layout layout, std::string_view content) {
-  if (!HasHeader(layout)) return "";
-  return std::string(content.substr(0, EndOfCsvRow(content, BeginOfCsv(content))));
+std::string HeaderOf(Layout layout, std::string_view content, const Recipe* recipe) {
+  if (!IsCsv(layout) || (recipe != nullptr && !recipe->header)) return "";
+  const size_t end = EndOfCsvRow(content, BeginOfCsv(content), DelimiterOf(recipe));
+  return std::string(content.substr(0, end));
 }
 
 }  // namespace broadbill::rating

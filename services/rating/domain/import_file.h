@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "services/rating/domain/recipe.h"
 #include "services/rating/domain/records.h"
 
 namespace broadbill::rating {
@@ -18,6 +19,10 @@ enum class Layout : int16_t {
   kRadacct = 2,
   kEventsCsv = 3,
   kAsterisk = 4,
+  kFreeswitchCsv = 5,
+  kFreeswitchJson = 6,
+  kMappedUsage = 7,
+  kMappedCalls = 8,
 };
 
 struct FileRecords {
@@ -29,7 +34,9 @@ struct FileRecords {
   int64_t read = 0, skipped = 0;  // as in Parsed
 };
 
-absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, absl::TimeZone zone);
+// `recipe` is that of the mapped layouts, nullptr for the others.
+absl::StatusOr<FileRecords> ReadFile(Layout layout, std::string_view content, absl::TimeZone zone,
+                                     const Recipe* recipe = nullptr);
 
 // A row that cannot be read, as it stands in the file.
 struct UnreadableRow {
@@ -43,9 +50,10 @@ inline constexpr size_t kRowBytesMost = 64 << 10;
 // The rows of `errors`, each once with its first error. A last record that is still being written
 // is none: it comes again when it is whole.
 std::vector<UnreadableRow> UnreadableRows(Layout layout, std::string_view content,
-                                          const std::vector<csv::RowError>& errors);
+                                          const std::vector<csv::RowError>& errors,
+                                          const Recipe* recipe = nullptr);
 
 // The first line where it names columns; "" for other layouts.
-std::string HeaderOf(Layout layout, std::string_view content);
+std::string HeaderOf(Layout layout, std::string_view content, const Recipe* recipe = nullptr);
 
 }  // namespace broadbill::rating

@@ -45,6 +45,21 @@ TEST_CASE(
   CHECK(rows[0].text + "\n" == first);
 }
 
+TEST_CASE("carriage returns that make a row unreadable are kept with it") {
+  const std::string head = "Mon Mar  2 10:00:00 2026\r\n\tAcct-Status-Type = Stop\r\n";
+  const std::string record =
+      head + "\tUser-Name = \"ann\"\r\n\tAcct-Session-Id = \"1\"\r\n\tTimestamp = 1772445601";
+  for (const char* returns : {"\r\r", "\r\r\r"}) {
+    const auto rows = Rows(Layout::kDetail, record + returns + "\n");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].text == record + returns);
+    CHECK(Rows(Layout::kDetail, rows[0].text + "\n").size() == 1);
+  }
+  const auto other = Rows(Layout::kDetail, head + "\tTimestamp = 1772445601\r\n");
+  REQUIRE(other.size() == 1);
+  CHECK(other[0].text == head + "\tTimestamp = 1772445601");
+}
+
 TEST_CASE("a quote within a field opens nothing: rows behind an unreadable one are not its own") {
   const std::string head = "\xef\xbb\xbf\r\n\nid,source,subject,time,type,quantity\n";
   const std::string wrong = "e1,gw,5\" pipe,noon,data,1";
@@ -56,6 +71,28 @@ TEST_CASE("a quote within a field opens nothing: rows behind an unreadable one a
   CHECK(rows[1].text == "\"e \"\"3\"\"\",gw,\"a\nb\",noon,data,1");
   // With the names of the columns, whatever stands before them.
   CHECK(HeaderOf(Layout::kEventsCsv, file) == head);
+}
+
+TEST_CASE("rows of a mapped file are found by its delimiter, its header where it has one") {
+  Recipe recipe;
+  recipe.delimiter = ';';
+  recipe.id = "id";
+  recipe.subject = "user";
+  recipe.time = "at";
+  recipe.total = "octets";
+  const std::string head = "id;user;at;octets\n";
+  const std::string wrong = "2;\"a\nb\";noon;1";
+  const std::string text = head + wrong + "\n3;ann;2026-03-01 12:00:00;1\n";
+  const auto file = ReadFile(Layout::kMappedUsage, text, absl::UTCTimeZone(), &recipe);
+  REQUIRE(file.ok());
+  CHECK(file->events.size() == 1);
+  const auto rows = UnreadableRows(Layout::kMappedUsage, text, file->errors, &recipe);
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].text == wrong);
+  CHECK(rows[0].message == "at is no time of the form '2026-03-01 12:00:00'");
+  CHECK(HeaderOf(Layout::kMappedUsage, text, &recipe) == head);
+  recipe.header = false;
+  CHECK(HeaderOf(Layout::kMappedUsage, text, &recipe).empty());
 }
 
 TEST_CASE("a last call record that is still being written does not wait") {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "broadbill/accounts/v1/account.pb.h"
 #include "broadbill/accounts/v1/plan.pb.h"
@@ -32,6 +33,7 @@
 #include "tests/scenarios/runner/live.h"
 #include "tests/scenarios/runner/queue.h"
 #include "tests/scenarios/runner/reader.h"
+#include "tests/scenarios/runner/recipes.h"
 #include "tests/scenarios/runner/reports.h"
 #include "tests/scenarios/runner/selling.h"
 #include "tests/scenarios/runner/usage_plan.h"
@@ -143,6 +145,7 @@ class Scenario {
         {"dismiss", &Scenario::Dismiss},
         {"take-back", &Scenario::TakeBack},
         {"correct", &Scenario::Correct},
+        {"recipe", &Scenario::Recipe},
         {"location", &Scenario::Location},
         {"prices", &Scenario::Prices},
         {"payer", &Scenario::Payer},
@@ -439,12 +442,16 @@ class Scenario {
   absl::Status Dismiss(Reader& r) { return DismissRecords(world_, r); }
   absl::Status TakeBack(Reader& r) { return RestoreRecords(world_, r); }
   absl::Status Correct(Reader& r) { return CorrectRecord(world_, r); }
+  absl::Status Recipe(Reader& r) { return MakeRecipe(world_, r); }
 
-  // import KIND [as NAME] [field=value …] followed by indented lines of the file
+  // import KIND [as NAME] [field=value …] [refused ["Text"]] [preview "Text"…] followed by indented
+  // lines of the file
   absl::Status ImportFile(Reader& r) {
     ASSIGN_OR_RETURN(const std::string kind, r.Next("a kind of file"));
     std::map<std::string, std::string> fields;
     bool refused = false;
+    std::string why;
+    std::vector<std::string> preview;
     std::string name = "scenario";
     if (r.Take("as")) {
       ASSIGN_OR_RETURN(name, r.Next("a name"));
@@ -454,6 +461,9 @@ class Scenario {
       const size_t equals = word.find('=');
       if (word == "refused") {
         refused = true;
+        if (r.Peek().find('=') == std::string::npos && !r.done()) why = r.Next("why").value_or("");
+      } else if (word == "preview") {
+        while (!r.done()) preview.push_back(r.Next("a text").value_or(""));
       } else if (equals == std::string::npos) {
         return InvalidArgumentError("SYNTAX", "unknown word '" + word + "'");
       } else {
@@ -470,17 +480,36 @@ class Scenario {
     const size_t from = method.find('.') + 1;
     auto result =
         program::RunImport(*world_.Channel(method.substr(from, method.find('.', from) - from)),
-                           world_.context(), kind, name, content, fields);
-    if (!result.ok()) return result.status();
-    if (refused != (result->rows_refused() > 0)) {
-      std::string why;
-      for (const auto& error : result->errors()) {
-        absl::StrAppend(&why, " line ", error.line(), " ", error.column(), ": ", error.message());
-      }
-      return InvalidArgumentError("IMPORT",
-                                  absl::StrCat(result->rows_refused(), " rows refused", why));
+                           world_.context(), kind, name, content, fields, !preview.empty());
+    if (!why.empty() && !result.ok()) {
+      const std::string said(result.status().message());
+      return said.find(why) == std::string::npos ? result.status() : absl::OkStatus();
     }
-    return absl::OkStatus();
+    if (!result.ok()) return result.status();
+    for (const std::string& text : preview) {
+      const auto& shown = result->differences();
+      const bool there = std::any_of(shown.begin(), shown.end(), [&](const std::string& line) {
+        return line.find(text) != std::string::npos;
+      });
+      if (!there) {
+        return InvalidArgumentError(
+            "IMPORT", absl::StrCat("no '", text, "' in:\n", absl::StrJoin(shown, "\n")));
+      }
+    }
+    return CheckRefused(*result, refused, why);
+  }
+
+  // Whether rows were refused as expected; `why`: the whole file was to be.
+  static absl::Status CheckRefused(const broadbill::common::v1::ImportResult& result, bool refused,
+                                   const std::string& why) {
+    if (!why.empty()) return InvalidArgumentError("IMPORT", "the file was taken");
+    if (refused == (result.rows_refused() > 0)) return absl::OkStatus();
+    std::string errors;
+    for (const auto& error : result.errors()) {
+      absl::StrAppend(&errors, " line ", error.line(), " ", error.column(), ": ", error.message());
+    }
+    return InvalidArgumentError("IMPORT",
+                                absl::StrCat(result.rows_refused(), " rows refused", errors));
   }
 
   // bill 2026-03-10 [dry|draft] [tolerance 20] [approval-above 100.00]
