@@ -107,10 +107,10 @@ struct CallRow {
   static constexpr auto Columns() {
     return std::make_tuple(
         db::Col("call_key", &CallRow::call_key), db::Col("account_id", &CallRow::account_id),
-        db::Col("item_id", &CallRow::item_id),
-        db::Col("inbound", &CallRow::inbound), db::Col("calling", &CallRow::calling),
-        db::Col("called", &CallRow::called), db::Col("answered_at", &CallRow::answered_at),
-        db::Col("seconds", &CallRow::seconds), db::Col("billed_seconds", &CallRow::billed_seconds),
+        db::Col("item_id", &CallRow::item_id), db::Col("inbound", &CallRow::inbound),
+        db::Col("calling", &CallRow::calling), db::Col("called", &CallRow::called),
+        db::Col("answered_at", &CallRow::answered_at), db::Col("seconds", &CallRow::seconds),
+        db::Col("billed_seconds", &CallRow::billed_seconds),
         db::Col("destination", &CallRow::destination), db::Col("deck", &CallRow::deck),
         db::Col("prefix", &CallRow::prefix), db::Col("cost_micros", &CallRow::cost_micros),
         db::Col("currency", &CallRow::currency), db::Col("import_id", &CallRow::import_id));
