@@ -41,20 +41,6 @@ void Report(const FileRecords& file, const IngestCounts& counts, ImportResult& o
   convert::SetErrors(file.errors, out);
 }
 
-// Quarters of an hour whose events go with a file.
-absl::Status TouchEvents(db::Tx& tx, absl::Time now, const Uuid& import_id) {
-  ASSIGN_OR_RETURN(
-      const db::Result rows,
-      tx.Exec("SELECT DISTINCT item_id, floor(extract(epoch FROM at) / 900)::int4 FROM usage_event "
-              "WHERE import_id = $1",
-              import_id));
-  std::vector<ChangedQuarter> changed;
-  for (int i = 0; i < rows.size(); ++i) {
-    changed.emplace_back(rows.Get<Uuid>(i, 0), rows.Get<int32_t>(i, 1));
-  }
-  return TouchQuarters(tx, now, changed);
-}
-
 // The first records as they were understood, for whoever tries a recipe.
 void Preview(const FileRecords& file, ImportResult& out) {
   const auto say = [&](const auto& records) {
@@ -95,20 +81,48 @@ absl::StatusOr<int64_t> DeleteRows(db::Tx& tx, const std::string& table, const U
   return count;
 }
 
-// The ids of a file's events can be used again.
-absl::Status ReleaseEvents(db::Tx& tx, const Uuid& import_id) {
-  std::vector<Uuid> keys;
-  ASSIGN_OR_RETURN(const db::Result kept,
-                   tx.Exec("SELECT event_key FROM usage_event WHERE import_id = $1", import_id));
-  for (int i = 0; i < kept.size(); ++i) keys.push_back(kept.Get<Uuid>(i, 0));
-  ASSIGN_OR_RETURN(
-      const std::vector<WaitingRow> waiting,
-      db::Select<WaitingRow>(tx, "WHERE import_id = $1 AND kind = $2", import_id, kWaitingEvent));
-  for (const WaitingRow& row : waiting) {
-    const UsageEventRecord record = UnpackEvent(row.raw.data);
-    keys.push_back(EventKeyOf(record.source, record.id));
+// Deletes what waits of a file and gives the ids of its events back; answers how many waited. First
+// of all: a retry that has taken rows and not committed leaves them to be seen here, is waited for
+// by the DELETE, and what it kept is there for the statements that follow.
+absl::StatusOr<int64_t> DeleteWaiting(db::Tx& tx, const Uuid& import_id) {
+  int64_t count = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(const db::Result seen,
+                     tx.Exec("SELECT 1 FROM waiting WHERE import_id = $1 LIMIT 1", import_id));
+    if (seen.empty()) return count;
+    ASSIGN_OR_RETURN(
+        const db::Result rows,
+        tx.Exec("DELETE FROM waiting WHERE import_id = $1 RETURNING kind, raw", import_id));
+    count += rows.size();
+    std::vector<Uuid> keys;
+    for (int i = 0; i < rows.size(); ++i) {
+      if (rows.Get<int16_t>(i, 0) != kWaitingEvent) continue;
+      const UsageEventRecord record = UnpackEvent(rows.Get<db::Bytes>(i, 1).data);
+      keys.push_back(EventKeyOf(record.source, record.id));
+    }
+    RETURN_IF_ERROR(ReleaseEventKeys(tx, keys));
   }
-  return ReleaseEventKeys(tx, keys);
+}
+
+// The same for its events; their quarters of an hour are to be counted again.
+absl::StatusOr<int64_t> DeleteEvents(db::Tx& tx, absl::Time now, const Uuid& import_id,
+                                     std::set<Uuid>& items) {
+  ASSIGN_OR_RETURN(const db::Result rows,
+                   tx.Exec("DELETE FROM usage_event WHERE import_id = $1 RETURNING event_key, "
+                           "item_id, floor(extract(epoch FROM at) / 900)::int4",
+                           import_id));
+  std::vector<Uuid> keys;
+  std::vector<ChangedQuarter> changed;
+  for (int i = 0; i < rows.size(); ++i) {
+    keys.push_back(rows.Get<Uuid>(i, 0));
+    changed.emplace_back(rows.Get<Uuid>(i, 1), rows.Get<int32_t>(i, 2));
+    items.insert(changed.back().first);
+  }
+  std::sort(changed.begin(), changed.end());
+  changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+  RETURN_IF_ERROR(ReleaseEventKeys(tx, keys));
+  RETURN_IF_ERROR(TouchQuarters(tx, now, changed));
+  return rows.size();
 }
 
 pb::Import ToProto(const ImportRow& row) {
@@ -321,12 +335,10 @@ absl::StatusOr<pb::UndoImportResponse> FileImports::UndoImport(
         std::set<Uuid> items;
         std::set<Uuid> others;
         pb::UndoImportResponse response;
-        RETURN_IF_ERROR(ReleaseEvents(tx, id));
-        RETURN_IF_ERROR(TouchEvents(tx, clock_.Now(), id));
+        ASSIGN_OR_RETURN(const int64_t waiting, DeleteWaiting(tx, id));
         ASSIGN_OR_RETURN(const int64_t samples, DeleteRows(tx, "usage_sample", id, items));
-        ASSIGN_OR_RETURN(const int64_t events, DeleteRows(tx, "usage_event", id, items));
+        ASSIGN_OR_RETURN(const int64_t events, DeleteEvents(tx, clock_.Now(), id, items));
         ASSIGN_OR_RETURN(const int64_t calls, DeleteRows(tx, "call", id, others));
-        ASSIGN_OR_RETURN(const int64_t waiting, DeleteRows(tx, "waiting", id, others));
         response.set_samples(samples);
         response.set_events(events);
         response.set_calls(calls);

@@ -127,12 +127,23 @@ bool ReadJson(const JsonValue& value, CallRecord& record, int64_t& skipped, cons
   record.answered = absl::FromUnixMicros(answer);
   const int64_t micros = end - answer;
   record.seconds = micros / 1'000'000 + (micros % 1'000'000 > 0 ? 1 : 0);
+  // What the switch itself bills, as its CSV says it.
+  const std::string billed = text("billsec");
+  if (!billed.empty() && !ToWhole(billed, record.seconds)) {
+    refuse("billsec", billed, "must be whole seconds");
+    return false;
+  }
+  if (record.seconds == 0) {
+    ++skipped;
+    return false;
+  }
   if (!IsRecordTime(record.answered)) {
     refuse("answer_uepoch", text("answer_uepoch"), "is not between 1970 and 9999");
     return false;
   }
   if (record.seconds > UINT32_MAX) {
-    refuse("end_uepoch", text("end_uepoch"), "is more than 32 bits of seconds behind the answer");
+    refuse(billed.empty() ? "end_uepoch" : "billsec", billed.empty() ? text("end_uepoch") : billed,
+           "is more than 32 bits of seconds behind the answer");
     return false;
   }
   const JsonValue* flow = value.Find("callflow");

@@ -64,6 +64,24 @@ TEST_CASE("mod_json_cdr: seconds by microseconds, the first leg only") {
   CHECK(ReasonOf(ParseFreeswitchJson("nonsense\n").status()) == "MALFORMED_FILE");
 }
 
+TEST_CASE(
+    "mod_json_cdr: seconds that the switch bills are taken as they are, as its CSV has them") {
+  const std::string times =
+      "\"answer_uepoch\":\"1772366449900000\",\"end_uepoch\":\"1772366509950000\"";
+  const auto file =
+      ParseFreeswitchJson(Json("\"uuid\":\"u1\",\"billsec\":\"60\"," + times) +
+                          Json("\"uuid\":\"u2\",\"billsec\":\"0\"," + times) +
+                          Json("\"uuid\":\"u3\",\"billsec\":\"-1\"," + times) +
+                          Json("\"uuid\":\"u4\",\"billsec\":\"4294967296\"," + times));
+  REQUIRE(file.ok());
+  REQUIRE(file->records.size() == 1);
+  CHECK(file->records[0].seconds == 60);
+  CHECK(file->skipped == 1);
+  REQUIRE(file->errors.size() == 2);
+  CHECK(file->errors[0].column == "billsec");
+  CHECK(file->errors[1].column == "billsec");
+}
+
 TEST_CASE("mod_json_cdr: times at the end of 64 bits are refused") {
   const auto file = ParseFreeswitchJson(
       Json("\"uuid\":\"u1\",\"answer_uepoch\":\"1\",\"end_uepoch\":\"9223372036854775807\"") +

@@ -237,12 +237,14 @@ bool ReadUsage(MappedFile<UsageEventRecord>& file, const Recipe& recipe, absl::T
   }
   const std::array<std::pair<const std::string*, const char*>, 3> columns = {
       {{&recipe.total, "data"}, {&recipe.in, "data.in"}, {&recipe.out, "data.out"}}};
+  constexpr size_t kBehindData = 5;  // "in" and "out"
   std::vector<UsageEventRecord> made;
   for (const auto& [column, type] : columns) {
     if (column->empty()) continue;
     record.type = type;
     // A row of two counters is two events.
-    record.id = recipe.total.empty() ? absl::StrCat(identity, ":", type + 5) : identity;
+    record.id = recipe.total.empty() ? absl::StrCat(identity, ":", record.type.substr(kBehindData))
+                                     : identity;
     if (!QuantityOf(file.Get(*column), recipe.decimal_comma, recipe.octets_per_unit, false,
                     std::numeric_limits<int64_t>::max(), record.octets)) {
       return file.Refuse(*column, "must be a quantity of 0 or more");

@@ -1,5 +1,7 @@
 #include "services/rating/store/event_keys.h"
 
+#include <algorithm>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "libs/status/macros.h"
@@ -59,19 +61,30 @@ absl::StatusOr<bool> CopyAll(db::Tx& tx, const std::vector<EventKeyRow>& keys) {
   return false;
 }
 
-// Writes those that nobody took in the meantime; the others become known.
-absl::Status InsertEach(db::Tx& tx, const std::vector<EventKeyRow>& keys, Known& known) {
-  ASSIGN_OR_RETURN(const db::Result taken,
-                   db::InsertArrays(tx, keys, "ON CONFLICT DO NOTHING RETURNING event_key"));
-  if (static_cast<size_t>(taken.size()) == keys.size()) return absl::OkStatus();
-  absl::flat_hash_set<Uuid> ours;
-  for (int i = 0; i < taken.size(); ++i) ours.insert(taken.Get<Uuid>(i, 0));
-  std::vector<Uuid> others;
-  for (const EventKeyRow& row : keys) {
-    if (!ours.contains(row.event_key)) others.push_back(row.event_key);
+// Writes those that nobody took in the meantime; the others become known. Who took one of them may
+// have given it back again since.
+absl::Status InsertEach(db::Tx& tx, std::vector<EventKeyRow> keys, Known& known) {
+  while (!keys.empty()) {
+    ASSIGN_OR_RETURN(const db::Result taken,
+                     db::InsertArrays(tx, keys, "ON CONFLICT DO NOTHING RETURNING event_key"));
+    if (static_cast<size_t>(taken.size()) == keys.size()) return absl::OkStatus();
+    absl::flat_hash_set<Uuid> ours;
+    for (int i = 0; i < taken.size(); ++i) ours.insert(taken.Get<Uuid>(i, 0));
+    std::vector<Uuid> others;
+    for (const EventKeyRow& row : keys) {
+      if (!ours.contains(row.event_key)) others.push_back(row.event_key);
+    }
+    RETURN_IF_ERROR(
+        Add(tx.Exec("SELECT event_key, content FROM event_key WHERE event_key = ANY($1)", others),
+            known));
+    keys.erase(std::remove_if(keys.begin(), keys.end(),
+                              [&](const EventKeyRow& row) {
+                                return ours.contains(row.event_key) ||
+                                       known.contains(row.event_key);
+                              }),
+               keys.end());
   }
-  return Add(tx.Exec("SELECT event_key, content FROM event_key WHERE event_key = ANY($1)", others),
-             known);
+  return absl::OkStatus();
 }
 
 }  // namespace
